@@ -1,0 +1,1 @@
+"""Archived copies: looked up, asked for, verified by playback, chosen for a citation."""

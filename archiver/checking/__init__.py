@@ -1,0 +1,1 @@
+"""Looking at links: fetching politely and safely, reading pages, judging, believing."""

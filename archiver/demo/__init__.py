@@ -1,0 +1,1 @@
+"""The rehearsal: a small misbehaving web and an archive stand-in, on loopback."""

@@ -1,0 +1,1 @@
+"""Event files: found, read with positions, linted. Never written by the daemon."""

@@ -1,0 +1,315 @@
+"""The nouns of archiver, frozen, with nothing but meaning.
+
+*Citation*: one entry of an event's sources. *Link*: one distinct URL. *Look*: one attempt to
+see a link, from a vantage; it yields an *Observation* (facts only). *Finding*: what one look
+says. *Belief*: what we hold after all looks. *Capture*: an archived copy (memento).
+*Attempt*: one request to an archive to make one. *Claim*: an `archive_url` written in a file.
+
+Outcomes are data. This module imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """What we say of a link; everything finer is the reason."""
+
+    UNCHECKED = "unchecked"
+    OK = "ok"
+    MOVED = "moved"
+    BLOCKED = "blocked"
+    FAILING = "failing"
+    DEAD = "dead"
+
+
+ALIVE = frozenset({Verdict.OK, Verdict.MOVED})
+
+
+class Strength(StrEnum):
+    """How much a bad look counts towards death (design §5)."""
+
+    NONE = "none"
+    WEAK = "weak"
+    STRONG = "strong"
+
+
+class Vantage(StrEnum):
+    """From where a link was looked at."""
+
+    HERE = "here"
+    ARCHIVE = "archive"
+    HUMAN = "human"
+
+
+class ArchiveState(StrEnum):
+    """What was seen of a link's archived copies (contract §2, "Archive states")."""
+
+    NONE = "none"
+    SEARCHING = "searching"
+    QUEUED = "queued"
+    PENDING = "pending"
+    CAPTURED = "captured"
+    ARCHIVED = "archived"
+    LOST = "lost"
+    EXCLUDED = "excluded"
+    UNARCHIVABLE = "unarchivable"
+    UNRECOVERABLE = "unrecoverable"
+
+
+class Claim(StrEnum):
+    """What became of an `archive_url` as written in a file (contract §2, `archive_claim`)."""
+
+    ABSENT = "absent"
+    CONFIRMED = "confirmed"
+    MISSING = "missing"
+    WRONG_URL = "wrong-url"
+    NOT_A_CAPTURE = "not-a-capture"
+    REDIRECTS_ELSEWHERE = "redirects-elsewhere"
+    EXCLUDED = "excluded"
+    OTHER_ARCHIVE = "other-archive"
+    UNCHECKED = "unchecked"
+
+
+class Level(StrEnum):
+    """How bad a problem of an event file is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+# Contract §2: the level of every citation problem, most severe first.
+PROBLEM_LEVELS: Mapping[str, Level] = {
+    "yaml-error": Level.ERROR,
+    "bad-shape": Level.ERROR,
+    "too-large": Level.ERROR,
+    "unreadable-file": Level.ERROR,
+    "not-a-url": Level.ERROR,
+    "missing-url": Level.ERROR,
+    "unsupported-scheme": Level.ERROR,
+    "credentials-in-url": Level.ERROR,
+    "duplicate-event-id": Level.ERROR,
+    "bad-date": Level.WARNING,
+    "is-archive-url": Level.WARNING,
+    "expiring-url": Level.WARNING,
+    "unencoded-characters": Level.WARNING,
+    "duplicate-source": Level.WARNING,
+    "archive-url-mismatch": Level.WARNING,
+    "no-front-matter": Level.NOTE,
+    "tracking-parameters": Level.NOTE,
+    "missing-title": Level.NOTE,
+    "missing-date": Level.NOTE,
+    "invented-timestamp": Level.NOTE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something to mend in an event file; `position` is None when it is the file's own."""
+
+    path: str
+    line: int
+    position: int | None
+    name: str
+    message: str
+
+    @property
+    def level(self) -> Level:
+        """Return the level the contract gives this problem."""
+        return PROBLEM_LEVELS[self.name]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of an event file."""
+
+    path: str
+    line: int
+    event_id: str | None
+    date: str | None
+    title: str | None
+    importance: int | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """One entry of `sources:` as the file has it.
+
+    `line` is 1-based, of the URL's value (of the entry when there is none); `position` is
+    1-based within its key. Dates are text as written. `link` is the canonical URL, None when
+    the cited string is no usable http(s) URL.
+    """
+
+    path: str
+    line: int
+    position: int
+    source_key: str
+    event: Event
+    cited_url: str
+    link: str | None
+    wire: str | None
+    host: str | None
+    title: str | None = None
+    publisher: str | None = None
+    tier: int | str | None = None
+    date: str | None = None
+    access_date: str | None = None
+    archive_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageFacts:
+    """What was read off one page, small enough to be stored with every look.
+
+    `headings` are h1–h3 in order; `opening` is the first visible text (main text first);
+    `signs` are the names of fingerprints found in the markup (reference checking §4).
+    `text_length` counts visible characters; `truncated` says the body was cut by our limit.
+    """
+
+    title: str = ""
+    headings: tuple[str, ...] = ()
+    site_name: str = ""
+    headline: str = ""
+    open_graph_title: str = ""
+    canonical_url: str = ""
+    language: str = ""
+    opening: str = ""
+    signs: tuple[str, ...] = ()
+    is_article: bool = False
+    text_length: int = 0
+    fingerprint: str = ""
+    truncated: bool = False
+    kind: str = "html"  # "html", "text", "binary" or "empty"
+    refresh_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One answer on the way: its status and the URL that gave it."""
+
+    status: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one look saw: facts only, no judgement.
+
+    `error` is a stable kebab-case word (`dns-gone`, `connect-timeout`, `tls-expired`, …) when
+    the look ended below HTTP or in an answer we could not read; with a certificate fault whose
+    page was then fetched without verification, both `error` and `status` are set. `duration`
+    is in seconds, `retry_after` in seconds from `looked_at`. `headers` holds the few that
+    rules read, names in lower case.
+    """
+
+    url: str
+    looked_at: datetime
+    status: int | None = None
+    error: str | None = None
+    final_url: str | None = None
+    redirects: tuple[Hop, ...] = ()
+    duration: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str | None = None
+    page: PageFacts | None = None
+    retry_after: int | None = None
+    vantage: Vantage = Vantage.HERE
+
+    @property
+    def answered(self) -> bool:
+        """Say whether the host gave an HTTP answer at all."""
+        return self.status is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one look says. `verdict` None means the look is void (we were offline)."""
+
+    verdict: Verdict | None
+    reason: str
+    strength: Strength = Strength.NONE
+    signs: tuple[str, ...] = ()
+    retry_after: int | None = None
+    answered: bool = True
+
+    @property
+    def is_bad(self) -> bool:
+        """Say whether this is a bad look."""
+        return self.verdict is Verdict.FAILING
+
+
+OFFLINE = Finding(None, "offline", answered=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One memento as an index or a playback told it."""
+
+    captured_at: datetime
+    archive_url: str
+    original_url: str
+    status: int | None
+    mime: str | None = None
+    digest: str | None = None
+    archive: str = "web.archive.org"
+    source: str = "cdx"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A flip of a link's belief: history, and the outbox of notifications."""
+
+    link_id: int
+    changed_at: datetime
+    from_verdict: Verdict
+    to_verdict: Verdict
+    reason: str
+
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of counted looks of one kind: how many, the first and the last."""
+
+    count: int = 0
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What we hold of a link after all looks; `settle` is the only thing that makes one.
+
+    `since` is when the belief took this verdict (for `dead` the first bad look of the confirmed
+    run). `confirmations` of `needed` count looks towards death. `last_alive_by` is `here`,
+    `capture` or `human`.
+    """
+
+    verdict: Verdict = Verdict.UNCHECKED
+    reason: str = "never-looked"
+    since: datetime | None = None
+    last_look_at: datetime | None = None
+    next_look_at: datetime | None = None
+    last_alive_at: datetime | None = None
+    last_alive_by: str | None = None
+    good_since: datetime | None = None
+    first_bad_at: datetime | None = None
+    last_bad_at: datetime | None = None
+    strong: Run = Run()
+    weak: Run = Run()
+    blocked: Run = Run()
+    other: Run = Run()
+    attempt: int = 0
+    confirmations: int = 0
+    needed: int = 0
+    waiting_since: datetime | None = None
+    human_until: datetime | None = None
+    flips: tuple[datetime, ...] = ()

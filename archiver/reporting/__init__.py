@@ -1,0 +1,1 @@
+"""The report: its data, and one module per format."""

@@ -1,0 +1,1 @@
+"""The SQLite database: its schema, its writes and its reads."""

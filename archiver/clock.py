@@ -11,17 +11,19 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-STAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+_STAMP_LENGTH = len("2026-11-24T12:00:00Z")
 
 
 def to_stamp(moment: datetime) -> str:
     """Write a moment as `YYYY-MM-DDTHH:MM:SSZ`, the one form that is ever stored."""
-    return moment.astimezone(UTC).strftime(STAMP_FORMAT)
+    return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def from_stamp(text: str) -> datetime:
     """Read a stored moment back as an aware UTC datetime; raise ValueError if it is none."""
-    return datetime.strptime(text, STAMP_FORMAT).replace(tzinfo=UTC)
+    if len(text) != _STAMP_LENGTH or not text.endswith("Z"):
+        raise ValueError(f"not a stored moment: {text!r}")
+    return datetime.fromisoformat(text)
 
 
 class Clock(Protocol):

@@ -111,13 +111,19 @@ PROBLEM_LEVELS: Mapping[str, Level] = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something to mend in an event file; `position` is None when it is the file's own."""
+    """Something to mend in an event file; `position` is None when it is the file's own.
+
+    `source_key` and `event_line` say which citation it belongs to, where it belongs to one: a
+    position alone is only unique within its key and its event.
+    """
 
     path: str
     line: int
     position: int | None
     name: str
     message: str
+    source_key: str | None = None
+    event_line: int | None = None
 
     @property
     def level(self) -> Level:
@@ -259,6 +265,15 @@ class Capture:
     digest: str | None = None
     archive: str = "web.archive.org"
     source: str = "cdx"
+
+
+@dataclass(frozen=True, slots=True)
+class HostState:
+    """What is known of a host's patience: shared between processes and kept over restarts."""
+
+    not_before: datetime | None = None
+    last_request_at: datetime | None = None
+    consecutive_pauses: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,95 @@
-"""The SQLite database: its schema, its writes and its reads."""
+"""The SQLite database: its schema, its writes and its reads.
+
+`Store` is the one door: it opens a file, brings its schema up to date, and hands out the
+drawers. Nothing outside this room writes SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from archiver.errors import DatabaseUnusable
+from archiver.store.archive import Archive, ArchiveTask, Progress, as_captures
+from archiver.store.citations import Citations, Removals, ScannedFile
+from archiver.store.database import (
+    Database,
+    connect,
+    copy_database,
+    is_new,
+    migrate,
+    pending_migrations,
+    tune,
+)
+from archiver.store.hosts import Hosts
+from archiver.store.journal import Journal
+from archiver.store.lock import DaemonLock, daemon_pid
+from archiver.store.looks import KnownLink, Looks, RecordedLook
+from archiver.store.queries import Queries
+
+__all__ = [
+    "ArchiveTask",
+    "DaemonLock",
+    "Database",
+    "KnownLink",
+    "Progress",
+    "RecordedLook",
+    "Removals",
+    "ScannedFile",
+    "Store",
+    "as_captures",
+    "connect",
+    "copy_database",
+    "daemon_pid",
+    "is_new",
+    "migrate",
+    "pending_migrations",
+]
+
+
+class Store:
+    """One open, migrated database with its drawers."""
+
+    def __init__(self, database: Database) -> None:
+        """Wrap an open, migrated database; use `Store.open`."""
+        self.database = database
+        self.citations = Citations(database)
+        self.looks = Looks(database)
+        self.hosts = Hosts(database)
+        self.archive = Archive(database)
+        self.journal = Journal(database)
+        self.queries = Queries(database)
+
+    @classmethod
+    def open(cls, path: Path, *, as_daemon: bool = False) -> Store:
+        """Open (or create) a database and migrate it; raise `DatabaseUnusable`.
+
+        A command never migrates under a running daemon of another version (design §7).
+        """
+        database = connect(path)
+        try:
+            if not as_daemon and not is_new(path) and pending_migrations(database):
+                pid = daemon_pid(path)
+                if pid is not None:
+                    raise DatabaseUnusable(
+                        f"The database must be migrated, but a daemon (pid {pid}) uses it.",
+                        "Restart the service first; it migrates when it starts.",
+                        code="migration-waits",
+                    )
+            migrate(database)
+            tune(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        """Run a block as one transaction."""
+        with self.database.atomic():
+            yield

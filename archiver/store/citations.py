@@ -1,0 +1,274 @@
+"""What the event files cite: files, events, citations, problems, and the links they share.
+
+What disappears from the files leaves the current views but not the history: a citation gets
+`gone_at`, its link stops being `cited`, every look and capture stays.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from archiver.clock import to_stamp
+from archiver.model import Citation, Claim, Event, Problem
+from archiver.store.database import Database
+
+# Design §7: a `git pull` in progress is not a mass deletion.
+REMOVAL_GUARD_SHARE = 5
+REMOVAL_GUARD_WAIT = timedelta(minutes=10)
+
+Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedFile:
+    """One event file as it was read: its key, its stamp (size, mtime_ns, inode) and content."""
+
+    path: str
+    stamp: Stamp
+    events: Sequence[Event]
+    citations: Sequence[Citation]
+    problems: Sequence[Problem]
+
+
+@dataclass(frozen=True, slots=True)
+class Removals:
+    """What a scan took out of the current views, and what it held back."""
+
+    removed: int = 0
+    held_back: int = 0
+
+
+_CITATION_COLUMNS = (
+    *("path", "line", "position", "source_key", "event_line", "event_id", "event_date"),
+    *("event_title", "importance", "source_title", "publisher", "tier", "source_date"),
+    *("access_date", "cited_url", "link_id", "archive_url_in_file"),
+)
+
+
+class Citations:
+    """Writes what a scan found."""
+
+    def __init__(self, database: Database) -> None:
+        """Work on an open, migrated database."""
+        self._database = database
+
+    def known_files(self) -> dict[str, Stamp]:
+        """Return the stamp of every file as last read: what makes a rescan cost a stat."""
+        return {
+            path: (size, mtime, inode)
+            for path, size, mtime, inode in self._database.rows(
+                "SELECT path, size, mtime_ns, inode FROM files"
+            )
+        }
+
+    def replace_files(self, files: Iterable[ScannedFile], now: datetime) -> None:
+        """Store what files hold now, in one transaction."""
+        with self._database.atomic():
+            for file in files:
+                self._replace_file(file, to_stamp(now))
+
+    def _replace_file(self, file: ScannedFile, now: str) -> None:
+        execute = self._database.execute
+        execute("DELETE FROM events WHERE path = ?", [file.path])
+        self._database.execute_many(
+            "INSERT INTO events (path, line, event_id, date, title, importance)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (event.path, event.line, event.event_id, event.date, event.title, event.importance)
+                for event in file.events
+            ],
+        )
+        execute("DELETE FROM problems WHERE path = ? AND name <> 'duplicate-event-id'", [file.path])
+        self._insert_problems(file.problems)
+        self._merge_citations(file, now)
+        execute(
+            "INSERT OR REPLACE INTO files (path, size, mtime_ns, inode, read_at)"
+            " VALUES (?, ?, ?, ?, ?)",
+            [file.path, *file.stamp, now],
+        )
+
+    def _insert_problems(self, problems: Iterable[Problem]) -> None:
+        self._database.execute_many(
+            "INSERT INTO problems (path, line, position, name, level, message, source_key,"
+            " event_line) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    *(problem.path, problem.line, problem.position, problem.name),
+                    *(problem.level.value, problem.message),
+                    *(problem.source_key, problem.event_line),
+                )
+                for problem in problems
+            ],
+        )
+
+    def _merge_citations(self, file: ScannedFile, now: str) -> None:
+        """Match what the file cites now with what it cited before, keeping rows' identities.
+
+        Identity is what is cited, by event and key, and which time it is cited there; so a
+        citation that moves down a line keeps its first sight and its claim.
+        """
+        known: dict[tuple[Any, ...], sqlite3.Row] = {}
+        seen: Counter[tuple[Any, ...]] = Counter()
+        for row in self._database.rows(
+            "SELECT id, source_key, event_id, cited_url, gone_at, missing_since,"
+            " archive_url_in_file, link_id FROM citations WHERE path = ?"
+            " ORDER BY gone_at IS NOT NULL, event_line, position, id",
+            [file.path],
+        ):
+            key = (row["source_key"], row["event_id"], row["cited_url"])
+            known[(*key, seen[key])] = row
+            seen[key] += 1
+        seen.clear()
+        kept: set[int] = set()
+        for citation in file.citations:
+            key = (citation.source_key, citation.event.event_id, citation.cited_url)
+            old = known.get((*key, seen[key]))
+            seen[key] += 1
+            link_id = self._link(citation, now)
+            if old is None:
+                self._insert(citation, link_id, now)
+            else:
+                kept.add(old["id"])
+                self._update(old, citation, link_id)
+        missing = [
+            (now, row["id"])
+            for row in known.values()
+            if row["id"] not in kept and row["gone_at"] is None
+        ]
+        self._database.execute_many(
+            "UPDATE citations SET missing_since = coalesce(missing_since, ?) WHERE id = ?", missing
+        )
+
+    def _link(self, citation: Citation, now: str) -> int | None:
+        if citation.link is None:
+            return None
+        row = self._database.row("SELECT id, cited FROM links WHERE url = ?", [citation.link])
+        if row is None:
+            cursor = self._database.execute(
+                "INSERT INTO links (url, wire, host, cited, first_seen_at, next_look_at,"
+                " archive_next_at) VALUES (?, ?, ?, 1, ?, ?, ?)",
+                [citation.link, citation.wire, citation.host, now, now, now],
+            )
+            return int(cursor.lastrowid or 0)
+        if not row["cited"]:
+            self._database.execute(
+                "UPDATE links SET cited = 1, uncited_since = NULL,"
+                " next_look_at = coalesce(next_look_at, ?),"
+                " archive_next_at = coalesce(archive_next_at, ?) WHERE id = ?",
+                [now, now, row["id"]],
+            )
+        return int(row["id"])
+
+    def _values(self, citation: Citation, link_id: int | None) -> list[Any]:
+        event = citation.event
+        return [
+            *(citation.path, citation.line, citation.position, citation.source_key),
+            *(event.line, event.event_id, event.date, event.title, event.importance),
+            *(citation.title, citation.publisher, citation.tier, citation.date),
+            *(citation.access_date, citation.cited_url, link_id, citation.archive_url),
+        ]
+
+    def _insert(self, citation: Citation, link_id: int | None, now: str) -> None:
+        columns = (*_CITATION_COLUMNS, "archive_claim", "first_seen_at")
+        marks = ", ".join("?" * len(columns))
+        claim = Claim.UNCHECKED if citation.archive_url else Claim.ABSENT
+        self._database.execute(
+            f"INSERT INTO citations ({', '.join(columns)}) VALUES ({marks})",
+            [*self._values(citation, link_id), claim.value, now],
+        )
+
+    def _update(self, old: sqlite3.Row, citation: Citation, link_id: int | None) -> None:
+        settings = ", ".join(f"{column} = ?" for column in _CITATION_COLUMNS)
+        same_claim = (old["archive_url_in_file"] or None) == (citation.archive_url or None)
+        if not same_claim:
+            claim = Claim.UNCHECKED if citation.archive_url else Claim.ABSENT
+            settings += f", archive_claim = '{claim.value}', claim_checked_at = NULL"
+        self._database.execute(
+            f"UPDATE citations SET {settings}, gone_at = NULL, missing_since = NULL WHERE id = ?",
+            [*self._values(citation, link_id), old["id"]],
+        )
+
+    def mark_missing_files(self, paths: Iterable[str], now: datetime) -> None:
+        """Note that files were not found; `settle_removals` decides what follows from it."""
+        self._database.execute_many(
+            "UPDATE citations SET missing_since = coalesce(missing_since, ?)"
+            " WHERE path = ? AND gone_at IS NULL",
+            [(to_stamp(now), path) for path in paths],
+        )
+
+    def settle_removals(
+        self, found_paths: frozenset[str], now: datetime, *, accept: bool = False
+    ) -> Removals:
+        """Take what is missing out of the current views, unless too much went at once.
+
+        When no file at all was found, or more than a fifth of the known citations went, only
+        what was already missing in a scan ≥ 10 minutes ago is removed (design §7).
+        """
+        missing = int(
+            self._database.value(
+                "SELECT count(*) FROM citations WHERE missing_since IS NOT NULL AND gone_at IS NULL"
+            )
+        )
+        known = int(self._database.value("SELECT count(*) FROM citations WHERE gone_at IS NULL"))
+        guarded = (not found_paths and known > 0) or missing * REMOVAL_GUARD_SHARE > known
+        before = now if accept or not guarded else now - REMOVAL_GUARD_WAIT
+        with self._database.atomic():
+            removed = self._database.execute(
+                "UPDATE citations SET gone_at = ?, missing_since = NULL"
+                " WHERE missing_since <= ? AND gone_at IS NULL",
+                [to_stamp(now), to_stamp(before)],
+            ).rowcount
+            self._forget_files(found_paths)
+            self._refresh_links(to_stamp(now))
+        return Removals(removed, missing - removed)
+
+    def _forget_files(self, found_paths: frozenset[str]) -> None:
+        """Drop files that were not found and of which no citation is held back."""
+        gone = [
+            (path,)
+            for (path,) in self._database.rows("SELECT path FROM files")
+            if path not in found_paths
+            and not self._database.value(
+                "SELECT count(*) FROM citations WHERE path = ? AND gone_at IS NULL", [path]
+            )
+        ]
+        for table in ("files", "events", "problems"):
+            self._database.execute_many(f"DELETE FROM {table} WHERE path = ?", gone)
+
+    def _refresh_links(self, now: str) -> None:
+        """Bring what a link inherits from its citations up to date."""
+        self._database.execute(
+            "UPDATE links SET cited = 0, uncited_since = ? WHERE cited = 1 AND NOT EXISTS"
+            " (SELECT 1 FROM citations c WHERE c.link_id = links.id AND c.gone_at IS NULL)",
+            [now],
+        )
+        self._database.execute(
+            "UPDATE links SET best_tier = t.tier, importance = t.importance FROM ("
+            " SELECT link_id, min(CASE WHEN typeof(tier) = 'integer' THEN tier END) AS tier,"
+            " max(CASE WHEN typeof(importance) = 'integer' THEN importance END) AS importance"
+            " FROM citations WHERE gone_at IS NULL AND link_id IS NOT NULL GROUP BY link_id) AS t"
+            " WHERE links.id = t.link_id AND (links.best_tier IS NOT t.tier"
+            " OR links.importance IS NOT t.importance)"
+        )
+
+    def events(self) -> list[Event]:
+        """Return every event by path, for problems that only show across files."""
+        return [
+            Event(*row)
+            for row in self._database.rows(
+                "SELECT path, line, event_id, date, title, importance FROM events"
+                " WHERE event_id IN (SELECT event_id FROM events GROUP BY event_id"
+                " HAVING count(*) > 1) ORDER BY path, line"
+            )
+        ]
+
+    def replace_cross_file_problems(self, problems: Sequence[Problem]) -> None:
+        """Store the problems that only show across files."""
+        with self._database.atomic():
+            self._database.execute("DELETE FROM problems WHERE name = 'duplicate-event-id'")
+            self._insert_problems(problems)

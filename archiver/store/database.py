@@ -1,0 +1,285 @@
+"""The connection: opened safely, migrated with a backup, one short transaction at a time.
+
+Every failure of SQLite becomes a `DatabaseUnusable` that says what to do next; nothing else in
+the program meets a `sqlite3.Error`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlite_utils
+
+from archiver.errors import DatabaseUnusable
+from archiver.store.schema import migrations
+
+# How long a writer waits for another process's transaction. All of ours are short.
+BUSY_TIMEOUT_SECONDS = 10.0
+
+# STRICT tables need 3.37 (sqlite.org/stricttables.html).
+OLDEST_SQLITE = (3, 37, 0)
+
+# (fragment of SQLite's message, code, what happened, what to do next)
+_TROUBLES = (
+    (
+        "locked",
+        "database-locked",
+        "The database {path} is locked by another program.",
+        "Close what holds it (`fuser {path}` names it) and try again.",
+    ),
+    (
+        "disk is full",
+        "disk-full",
+        "The disk that holds {path} is full.",
+        "Free some space and try again; nothing recorded so far is lost.",
+    ),
+    (
+        "readonly",
+        "database-read-only",
+        "The database {path} cannot be written.",
+        "Check the owner and permissions of the file and its folder.",
+    ),
+    (
+        "unable to open",
+        "database-unreachable",
+        "The database {path} cannot be opened.",
+        "Check that its folder exists and that you may write there.",
+    ),
+    (
+        "disk i/o",
+        "database-unreachable",
+        "Reading or writing {path} failed (disk I/O error).",
+        "Check the disk and the free space, then try again.",
+    ),
+    (
+        "no such table",
+        "database-corrupted",
+        "The database {path} is no archiver database.",
+        "Name another file in database.path.",
+    ),
+)
+
+
+@contextmanager
+def spoken(path: Path | str) -> Iterator[None]:
+    """Turn whatever SQLite raises into one clear `DatabaseUnusable`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _in_words(error, path) from error
+
+
+def _in_words(error: sqlite3.Error, path: Path | str) -> DatabaseUnusable:
+    text = str(error).lower()
+    for fragment, code, message, next_step in _TROUBLES:
+        if fragment in text:
+            return DatabaseUnusable(
+                message.format(path=path), next_step.format(path=path), code=code
+            )
+    if isinstance(error, sqlite3.DatabaseError) and (
+        "malformed" in text or "not a database" in text
+    ):
+        return DatabaseUnusable(
+            f"The database {path} is damaged.",
+            "Move it aside and restore a backup (`database.backup_directory`), or start anew.",
+            code="database-corrupted",
+        )
+    return DatabaseUnusable(
+        f"The database {path} cannot be used: {error}.", "Try again; report it if it stays."
+    )
+
+
+class Database:
+    """One open database file."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        """Wrap an open connection; use `open_database` to get one."""
+        self.path = path
+        self.connection = connection
+        self.tables = sqlite_utils.Database(connection, execute_plugins=False, strict=True)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
+
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        """Run a block as one transaction, taking the write lock at once.
+
+        A deferred transaction that reads first and writes later can fail without waiting when
+        another process wrote in between; `BEGIN IMMEDIATE` waits its turn instead.
+        """
+        with spoken(self.path):
+            if self.connection.in_transaction:
+                with self.tables.atomic():
+                    yield
+                return
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+            try:
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    def execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
+        """Run one statement."""
+        with spoken(self.path):
+            return self.connection.execute(sql, values)
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
+        """Run one statement for every row, inside a transaction."""
+        with self.atomic(), spoken(self.path):
+            self.connection.executemany(sql, rows)
+
+    def rows(
+        self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> Iterator[sqlite3.Row]:
+        """Stream the rows of a query."""
+        with spoken(self.path):
+            yield from self.connection.execute(sql, values)
+
+    def row(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Row | None:
+        """Return the first row of a query, or None."""
+        with spoken(self.path):
+            found: sqlite3.Row | None = self.connection.execute(sql, values).fetchone()
+            return found
+
+    def value(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
+        """Return the first column of the first row, or None."""
+        row = self.row(sql, values)
+        return None if row is None else row[0]
+
+    def pragmas(self, statements: Iterable[str]) -> None:
+        """Set pragmas."""
+        for statement in statements:
+            self.execute(f"PRAGMA {statement}")
+
+
+def connect(path: Path, *, read_only: bool = False) -> Database:
+    """Open a file without touching its schema; raise `DatabaseUnusable`."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise DatabaseUnusable(
+            f"SQLite {sqlite3.sqlite_version} is too old; STRICT tables need 3.37.",
+            "Use a Python built with a newer SQLite.",
+        )
+    with spoken(path):
+        if read_only:
+            uri = f"file:{_escaped(path)}?mode=ro"
+            connection = sqlite3.connect(
+                uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None
+            )
+        else:
+            connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        return Database(path, connection)
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def is_new(path: Path) -> bool:
+    """Say whether opening this path would create a database."""
+    return not path.exists() or path.stat().st_size == 0
+
+
+def pending_migrations(database: Database) -> list[str]:
+    """Name the migrations this program has and the file lacks; raise when the file is newer."""
+    with spoken(database.path):
+        known = {migration.name for migration in migrations._migrations}
+        applied = {migration.name for migration in migrations.applied(database.tables)}
+        if applied - known:
+            raise DatabaseUnusable(
+                f"The database {database.path} was written by a newer archiver.",
+                "Upgrade this program, or restore the backup made before the upgrade.",
+                code="database-newer",
+            )
+        if not applied and _tables(database):
+            raise DatabaseUnusable(
+                f"{database.path} is a database, but not one of archiver.",
+                "Name another file in database.path.",
+                code="database-foreign",
+            )
+        return [migration.name for migration in migrations.pending(database.tables)]
+
+
+def _tables(database: Database) -> int:
+    return int(
+        database.value("SELECT count(*) FROM sqlite_master WHERE type='table' AND name<>?", ["x"])
+    )
+
+
+def migrate(database: Database) -> list[str]:
+    """Bring the schema up to date, after a copy of a file that holds something; name what ran."""
+    pending = pending_migrations(database)
+    if not pending:
+        return []
+    if _tables(database):
+        copy = database.path.with_name(f"{database.path.name}.before-{pending[0]}")
+        copy_database(database, copy)
+    database.pragmas(["journal_mode = WAL"])
+    # One process migrates, another that came at the same moment finds nothing left to do.
+    with database.atomic():
+        migrations.apply(database.tables)
+    return pending
+
+
+def copy_database(database: Database, destination: Path) -> None:
+    """Write a consistent copy while others work: whole or not at all, and checked.
+
+    `VACUUM INTO` a temporary name, `integrity_check`, fsync, rename.
+    """
+    partial = destination.with_name(destination.name + ".partial")
+    partial.unlink(missing_ok=True)
+    try:
+        database.execute("VACUUM INTO ?", [str(partial)])
+        copy = connect(partial)
+        try:
+            verdict = copy.value("PRAGMA integrity_check")
+        finally:
+            copy.close()
+        if verdict != "ok":
+            raise DatabaseUnusable(
+                f"The copy of {database.path} is damaged ({verdict}).",
+                "The database itself may be damaged: check the disk.",
+                code="database-corrupted",
+            )
+        with partial.open("rb") as handle:
+            os.fsync(handle.fileno())
+        partial.replace(destination)
+    except OSError as error:
+        raise DatabaseUnusable(
+            f"The copy {destination} cannot be written: {error}.",
+            "Name a folder that exists and has room.",
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def tune(database: Database) -> None:
+    """Set what every working connection wants (reference perf §3 and §4).
+
+    FULL: nothing acknowledged is lost in a power cut; affordable because looks are written in
+    batches. A later checkpoint and a larger cache keep recording flat in big databases.
+    """
+    database.pragmas(
+        [
+            "foreign_keys = ON",
+            "synchronous = FULL",
+            "cache_size = -32000",
+            "wal_autocheckpoint = 8000",
+            "temp_store = MEMORY",
+        ]
+    )

@@ -1,0 +1,79 @@
+"""Hosts: whose turn it is, and how long they asked us to wait.
+
+A host is leased to one process at a time; the lease outlives the request it covers, so after a
+crash nobody asks that host before it is over (laws 6 and 8).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from archiver.clock import from_stamp, to_stamp
+from archiver.model import HostState
+from archiver.store.database import Database
+
+
+class Hosts:
+    """The ledger of hosts."""
+
+    def __init__(self, database: Database) -> None:
+        """Work on an open, migrated database."""
+        self._database = database
+
+    def lease(self, host: str, holder: str, now: datetime, until: datetime) -> HostState | None:
+        """Take or extend a host's lease; None while another process holds it."""
+        row = self._database.execute(
+            "INSERT INTO hosts (host, leased_by, leased_until) VALUES (?1, ?2, ?4)"
+            " ON CONFLICT (host) DO UPDATE SET leased_by = ?2, leased_until = ?4"
+            " WHERE leased_by IS NULL OR leased_by = ?2 OR leased_until <= ?3"
+            " RETURNING not_before, last_request_at, consecutive_pauses",
+            [host, holder, to_stamp(now), to_stamp(until)],
+        ).fetchone()
+        if row is None:
+            return None
+        return HostState(_moment(row[0]), _moment(row[1]), row[2])
+
+    def release(self, host: str, holder: str, last_request_at: datetime) -> None:
+        """Give a lease back, noting when the host's last answer ended."""
+        self._database.execute(
+            "UPDATE hosts SET leased_by = NULL, leased_until = NULL, last_request_at = ?"
+            " WHERE host = ? AND leased_by = ?",
+            [to_stamp(last_request_at), host, holder],
+        )
+
+    def pause(self, host: str, not_before: datetime) -> None:
+        """Keep a Retry-After: nobody asks this host before then, also after a restart."""
+        self._database.execute(
+            "INSERT INTO hosts (host, not_before, consecutive_pauses) VALUES (?1, ?2, 1)"
+            " ON CONFLICT (host) DO UPDATE SET consecutive_pauses = consecutive_pauses + 1,"
+            " not_before = max(coalesce(not_before, ''), ?2)",
+            [host, to_stamp(not_before)],
+        )
+
+    def forgive(self, host: str) -> None:
+        """Forget a host's pauses: it answered again."""
+        self._database.execute(
+            "UPDATE hosts SET consecutive_pauses = 0, not_before = NULL"
+            " WHERE host = ? AND consecutive_pauses > 0",
+            [host],
+        )
+
+    def holder(self, host: str, now: datetime) -> str | None:
+        """Return who leases this host now, if anybody."""
+        found: str | None = self._database.value(
+            "SELECT leased_by FROM hosts WHERE host = ? AND leased_until > ?",
+            [host, to_stamp(now)],
+        )
+        return found
+
+    def note_captures(self, host: str, present: bool) -> None:
+        """Remember whether an archive holds anything of this host (suspect citations)."""
+        self._database.execute(
+            "INSERT INTO hosts (host, has_captures) VALUES (?1, ?2)"
+            " ON CONFLICT (host) DO UPDATE SET has_captures = ?2",
+            [host, int(present)],
+        )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return from_stamp(text) if text else None

@@ -1,0 +1,300 @@
+"""Looks and beliefs: what is due, what was seen, what is held.
+
+`looks` and `changes` are append-only. A batch of looks, the beliefs that follow from them, the
+flips and the hosts' last answers are one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from archiver.clock import to_stamp
+from archiver.model import ALIVE, Belief, Finding, Observation, Vantage, Verdict
+from archiver.store.codec import belief_text, read_belief
+from archiver.store.database import Database
+
+# A claim this old was left by a process that died.
+CLAIM_LIFETIME = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLink:
+    """What the store knows of a link when it is about to be looked at.
+
+    `first_good` and `last_good` are what the judge kept of good looks, opaque here.
+    """
+
+    link_id: int
+    url: str
+    wire: str
+    host: str
+    belief: Belief
+    archive_state: str
+    titles: tuple[str, ...] = ()
+    publishers: tuple[str, ...] = ()
+    first_good: Mapping[str, Any] | None = None
+    last_good: Mapping[str, Any] | None = None
+    host_answered_at: str | None = None
+    cited: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedLook:
+    """One look with all that follows from it."""
+
+    link: KnownLink
+    observation: Observation
+    finding: Finding
+    belief: Belief
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    good: Mapping[str, Any] | None = None
+
+
+_KNOWN = """
+SELECT l.id, l.url, l.wire, l.host, l.verdict, l.reason, l.verdict_since, l.last_look_at,
+       l.next_look_at, l.last_seen_alive_at, l.last_seen_alive_by, l.belief, l.archive_state,
+       l.first_good, l.last_good, l.cited, h.last_answer_at AS host_answered_at,
+       (SELECT json_group_array(json_array(c.source_title, c.publisher)) FROM citations c
+         WHERE c.link_id = l.id AND c.gone_at IS NULL) AS cited_as
+  FROM links l LEFT JOIN hosts h ON h.host = l.host
+"""
+
+
+class Looks:
+    """Claims links, records looks."""
+
+    def __init__(self, database: Database) -> None:
+        """Work on an open, migrated database."""
+        self._database = database
+
+    def claim_due(self, now: datetime, limit: int, holder: str) -> list[KnownLink]:
+        """Take up to `limit` due links that nobody holds."""
+        with self._database.atomic():
+            rows = self._database.execute(
+                "UPDATE links SET claimed_by = ?, claimed_at = ? WHERE id IN ("
+                " SELECT id FROM links WHERE cited = 1 AND next_look_at <= ?"
+                " AND claimed_by IS NULL ORDER BY next_look_at, id LIMIT ?) RETURNING id",
+                [holder, to_stamp(now), to_stamp(now), limit],
+            ).fetchall()
+        return self.known([row[0] for row in rows])
+
+    def known(self, link_ids: Sequence[int]) -> list[KnownLink]:
+        """Return what is known of links, in the order of their ids."""
+        marks = ", ".join("?" * len(link_ids))
+        query = f"{_KNOWN} WHERE l.id IN ({marks}) ORDER BY l.id"
+        return [_known_link(row) for row in self._database.rows(query, list(link_ids))]
+
+    def release(self, holder: str, link_ids: Iterable[int] | None = None) -> None:
+        """Give claims back unused: these, or all of a holder."""
+        if link_ids is None:
+            self._database.execute(
+                "UPDATE links SET claimed_by = NULL, claimed_at = NULL WHERE claimed_by = ?",
+                [holder],
+            )
+            return
+        self._database.execute_many(
+            "UPDATE links SET claimed_by = NULL, claimed_at = NULL WHERE id = ? AND claimed_by = ?",
+            [(link_id, holder) for link_id in link_ids],
+        )
+
+    def release_stale(self, now: datetime, holders: str | None = None) -> None:
+        """Free claims of processes that died: old ones, and those whose holder starts so."""
+        self._database.execute(
+            "UPDATE links SET claimed_by = NULL, claimed_at = NULL"
+            " WHERE claimed_by IS NOT NULL AND (claimed_at < ? OR claimed_by GLOB ?)",
+            [to_stamp(now - CLAIM_LIFETIME), f"{holders}*" if holders else ""],
+        )
+
+    def postpone(self, link_ids: Iterable[int], until: datetime) -> None:
+        """Look later at links whose host the operator asked to leave alone."""
+        self._database.execute_many(
+            "UPDATE links SET next_look_at = ?, claimed_by = NULL, claimed_at = NULL WHERE id = ?",
+            [(to_stamp(until), link_id) for link_id in link_ids],
+        )
+
+    def record(self, looks: Sequence[RecordedLook], run_id: int | None) -> None:
+        """Store looks and what follows from them, and release their claims: one transaction."""
+        if not looks:
+            return
+        with self._database.atomic():
+            first_id = 1 + int(self._database.value("SELECT coalesce(max(id), 0) FROM looks") or 0)
+            ids = range(first_id, first_id + len(looks))
+            self._database.tables.table("looks").insert_all(
+                [_look_row(look_id, look, run_id) for look_id, look in zip(ids, looks, strict=True)]
+            )
+            self._update_links(looks)
+            self._note_changes(zip(ids, looks, strict=True))
+            self._note_answers(looks)
+
+    def _update_links(self, looks: Sequence[RecordedLook]) -> None:
+        self._database.execute_many(
+            "UPDATE links SET verdict = ?, reason = ?, verdict_since = ?, last_look_at = ?,"
+            " next_look_at = ?, last_seen_alive_at = ?, last_seen_alive_by = ?, belief = ?,"
+            " claimed_by = NULL, claimed_at = NULL WHERE id = ?",
+            [_belief_row(look) for look in looks],
+        )
+        self._database.execute_many(
+            "UPDATE links SET final_url = ?, http_status = ? WHERE id = ?",
+            [
+                (look.observation.final_url, look.observation.status, look.link.link_id)
+                for look in looks
+                if look.observation.vantage is Vantage.HERE and look.finding.verdict is not None
+            ],
+        )
+        self._database.execute_many(
+            "UPDATE links SET first_good = coalesce(first_good, ?), last_good = ? WHERE id = ?",
+            [
+                (text, text, look.link.link_id)
+                for look in looks
+                if look.good is not None and (text := _json(look.good))
+            ],
+        )
+
+    def _note_changes(self, looks: Iterable[tuple[int, RecordedLook]]) -> None:
+        self._database.execute_many(
+            "INSERT INTO changes (link_id, changed_at, from_verdict, to_verdict, reason, look_id)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    look.link.link_id,
+                    to_stamp(look.observation.looked_at),
+                    look.link.belief.verdict.value,
+                    look.belief.verdict.value,
+                    look.belief.reason,
+                    look_id,
+                )
+                for look_id, look in looks
+                if look.belief.verdict is not look.link.belief.verdict
+            ],
+        )
+
+    def _note_answers(self, looks: Sequence[RecordedLook]) -> None:
+        """Remember when a host last gave an HTTP answer: a silent host may be gone (design §5)."""
+        answered = {
+            look.link.host: to_stamp(look.observation.looked_at)
+            for look in looks
+            if look.observation.answered
+            and look.observation.vantage is Vantage.HERE
+            and look.finding.verdict is not None
+        }
+        self._database.execute_many(
+            "INSERT INTO hosts (host, last_answer_at) VALUES (?, ?)"
+            " ON CONFLICT (host) DO UPDATE SET last_answer_at ="
+            " max(coalesce(last_answer_at, ''), excluded.last_answer_at)",
+            list(answered.items()),
+        )
+
+    def history(self, link_id: int) -> Iterator[sqlite3.Row]:
+        """Stream a link's looks, oldest first."""
+        return self._database.rows("SELECT * FROM looks WHERE link_id = ? ORDER BY id", [link_id])
+
+    def other_paths_on_page(self, host: str, final_url: str, link_id: int) -> int:
+        """Count other cited links of the host whose last look ended on this same page."""
+        return int(
+            self._database.value(
+                "SELECT count(*) FROM links WHERE host = ? AND final_url = ? AND id <> ?"
+                " AND url <> ? AND cited = 1",
+                [host, final_url, link_id, final_url],
+            )
+        )
+
+    def set_ignored(self, link_id: int, ignored: bool) -> None:
+        """Leave a link out of reports and failures, or take it back in."""
+        self._database.execute("UPDATE links SET ignored = ? WHERE id = ?", [int(ignored), link_id])
+
+    def probe(self, host: str, directory: str, not_before: datetime) -> str | None:
+        """Return what a sibling probe of this directory told, when it is young enough."""
+        row = self._database.row(
+            "SELECT facts FROM probes WHERE host = ? AND directory = ? AND asked_at >= ?",
+            [host, directory, to_stamp(not_before)],
+        )
+        return None if row is None else row["facts"]
+
+    def remember_probe(self, host: str, directory: str, facts: str, now: datetime) -> None:
+        """Keep what a sibling probe told."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO probes (host, directory, asked_at, facts) VALUES (?, ?, ?, ?)",
+            [host, directory, to_stamp(now), facts],
+        )
+
+    def recently_good(self, limit: int) -> list[tuple[str, str]]:
+        """Return (wire URL, host) of links that were good when last looked at, one per host."""
+        marks = ", ".join(f"'{verdict.value}'" for verdict in ALIVE)
+        return [
+            (row["wire"], row["host"])
+            for row in self._database.rows(
+                "SELECT wire, host, max(last_look_at) FROM links WHERE cited = 1"
+                f" AND verdict IN ({marks}) AND reason NOT IN ('blocked-now')"
+                " GROUP BY host ORDER BY 3 DESC LIMIT ?",
+                [limit],
+            )
+        ]
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _known_link(row: sqlite3.Row) -> KnownLink:
+    cited_as = json.loads(row["cited_as"] or "[]")
+    return KnownLink(
+        link_id=row["id"],
+        url=row["url"],
+        wire=row["wire"],
+        host=row["host"],
+        belief=read_belief(row),
+        archive_state=row["archive_state"],
+        titles=tuple(dict.fromkeys(title for title, _ in cited_as if title)),
+        publishers=tuple(dict.fromkeys(publisher for _, publisher in cited_as if publisher)),
+        first_good=None if row["first_good"] is None else json.loads(row["first_good"]),
+        last_good=None if row["last_good"] is None else json.loads(row["last_good"]),
+        host_answered_at=row["host_answered_at"],
+        cited=bool(row["cited"]),
+    )
+
+
+def _stamp(moment: datetime | None) -> str | None:
+    return None if moment is None else to_stamp(moment)
+
+
+def _belief_row(look: RecordedLook) -> tuple[Any, ...]:
+    belief = look.belief
+    return (
+        belief.verdict.value,
+        belief.reason,
+        _stamp(belief.since),
+        _stamp(belief.last_look_at),
+        _stamp(belief.next_look_at),
+        _stamp(belief.last_alive_at),
+        belief.last_alive_by,
+        belief_text(belief),
+        look.link.link_id,
+    )
+
+
+def _look_row(look_id: int, look: RecordedLook, run_id: int | None) -> dict[str, Any]:
+    seen = look.observation
+    verdict: Verdict | None = look.finding.verdict
+    return {
+        "id": look_id,
+        "link_id": look.link.link_id,
+        "looked_at": to_stamp(seen.looked_at),
+        "vantage": seen.vantage.value,
+        "status": seen.status,
+        "error": seen.error,
+        "final_url": seen.final_url,
+        "redirects": _json([[hop.status, hop.url] for hop in seen.redirects]),
+        "duration": round(seen.duration, 3),
+        "content_type": seen.content_type,
+        "title": seen.page.title if seen.page else None,
+        "verdict": None if verdict is None else verdict.value,
+        "reason": look.finding.reason,
+        "facts": _json(look.facts),
+        "run_id": run_id,
+        "strength": look.finding.strength.value,
+    }

@@ -1,0 +1,224 @@
+"""Reads: everything a report, a status or an explanation needs, streamed where it is long."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime
+
+from archiver.clock import from_stamp, to_stamp
+from archiver.model import Verdict
+from archiver.store.database import Database
+
+# Contract issue: dead without a capture, dead with one not yet in the file, failing, blocked;
+# within each by tier, importance, then where it stands.
+_MENDING_ORDER = """
+ ORDER BY CASE
+            WHEN verdict = 'dead' AND archive_url IS NULL THEN 0
+            WHEN verdict = 'dead' AND archive_claim <> 'confirmed' THEN 1
+            WHEN verdict = 'failing' THEN 2
+            WHEN verdict = 'blocked' THEN 3
+            WHEN verdict = 'dead' THEN 4
+            WHEN verdict IS NULL THEN 5
+            ELSE 6 END,
+          typeof(tier) <> 'integer', tier, typeof(importance) <> 'integer', importance DESC,
+          path, line
+"""
+
+
+class Queries:
+    """Reads from the views and tables."""
+
+    def __init__(self, database: Database) -> None:
+        """Work on an open, migrated database."""
+        self._database = database
+
+    def source_status(self) -> Iterator[sqlite3.Row]:
+        """Stream every citation with what is believed of it, what to mend first on top.
+
+        Links a person asked to ignore are left out (contract §1, `mark ignore`).
+        """
+        return self._database.rows(
+            "SELECT * FROM source_status s WHERE link_id IS NULL OR"
+            f" (SELECT ignored FROM links l WHERE l.id = s.link_id) = 0 {_MENDING_ORDER}"
+        )
+
+    def problems(self) -> Iterator[sqlite3.Row]:
+        """Stream every problem of the event files."""
+        return self._database.rows(
+            "SELECT path, line, position, name, level, message FROM problems"
+            " ORDER BY path, line, name"
+        )
+
+    def problem_count(self) -> int:
+        """Count the problems of the event files."""
+        return int(self._database.value("SELECT count(*) FROM problems"))
+
+    def problem_levels(self) -> dict[str, int]:
+        """Count the problems by level."""
+        return dict(
+            tuple(row)
+            for row in self._database.rows("SELECT level, count(*) FROM problems GROUP BY level")
+        )
+
+    def by_host(self) -> Iterator[sqlite3.Row]:
+        """Stream the hosts, most dead links first."""
+        return self._database.rows("SELECT * FROM by_host ORDER BY dead DESC, links DESC, host")
+
+    def by_year(self) -> list[sqlite3.Row]:
+        """Count citations by the year of the source's date (else the event's), by verdict."""
+        verdicts = ", ".join(f"sum(verdict = '{verdict}') AS {verdict}" for verdict in Verdict)
+        return list(
+            self._database.rows(
+                "SELECT substr(source_date, 1, 4) AS year, count(*) AS citations,"
+                f" {verdicts}, sum(archive_state = 'archived') AS archived FROM source_status"
+                " WHERE source_date GLOB '[0-9][0-9][0-9][0-9]*' AND link_id IS NOT NULL"
+                " GROUP BY 1 ORDER BY 1"
+            )
+        )
+
+    def citation_count(self) -> int:
+        """Count the current citations."""
+        return int(self._database.value("SELECT count(*) FROM citations WHERE gone_at IS NULL"))
+
+    def verdicts(self) -> dict[str, int]:
+        """Count cited links by verdict: six words, zero included."""
+        counts = {verdict.value: 0 for verdict in Verdict}
+        counts.update(
+            dict(
+                tuple(row)
+                for row in self._database.rows(
+                    "SELECT verdict, count(*) FROM links WHERE cited = 1 GROUP BY verdict"
+                )
+            )
+        )
+        return counts
+
+    def archive_states(self) -> dict[str, int]:
+        """Count cited links by archive state."""
+        return dict(
+            tuple(row)
+            for row in self._database.rows(
+                "SELECT archive_state, count(*) FROM links WHERE cited = 1 GROUP BY 1"
+            )
+        )
+
+    def rescued(self) -> int:
+        """Count dead links that have a verified good capture."""
+        return int(
+            self._database.value(
+                "SELECT count(*) FROM links WHERE cited = 1 AND verdict = 'dead'"
+                " AND archive_state = 'archived'"
+            )
+        )
+
+    def due_count(self, now: datetime) -> int:
+        """Count links that are due for a look."""
+        return int(
+            self._database.value(
+                "SELECT count(*) FROM links WHERE cited = 1 AND next_look_at <= ?",
+                [to_stamp(now)],
+            )
+        )
+
+    def due_by_host(self, now: datetime, limit: int) -> list[tuple[str, int]]:
+        """Return the hosts with most due links."""
+        return [
+            (row[0], row[1])
+            for row in self._database.rows(
+                "SELECT host, count(*) FROM links WHERE cited = 1 AND next_look_at <= ?"
+                " GROUP BY host ORDER BY 2 DESC, 1 LIMIT ?",
+                [to_stamp(now), limit],
+            )
+        ]
+
+    def first_look_at(self) -> datetime | None:
+        """Return when the first look was made."""
+        text = self._database.value("SELECT min(looked_at) FROM looks")
+        return from_stamp(text) if text else None
+
+    def link_by_url(self, url: str) -> sqlite3.Row | None:
+        """Return the link with this canonical URL."""
+        return self._database.row("SELECT * FROM links WHERE url = ?", [url])
+
+    def link(self, link_id: int) -> sqlite3.Row | None:
+        """Return one link."""
+        return self._database.row("SELECT * FROM links WHERE id = ?", [link_id])
+
+    def links_of_event(self, event_id: str) -> list[int] | None:
+        """Return the links all events of this id cite; None when no event bears it."""
+        if not self._database.value("SELECT count(*) FROM events WHERE event_id = ?", [event_id]):
+            return None
+        return self._link_ids("event_id = ?", event_id)
+
+    def links_of_file(self, path: str) -> list[int]:
+        """Return the links a file cites."""
+        return self._link_ids("path = ?", path)
+
+    def _link_ids(self, condition: str, value: str) -> list[int]:
+        return [
+            row[0]
+            for row in self._database.rows(
+                f"SELECT DISTINCT link_id FROM citations WHERE {condition}"
+                " AND link_id IS NOT NULL AND gone_at IS NULL ORDER BY id",
+                [value],
+            )
+        ]
+
+    def links_where(self, *, verdict: str | None = None, host: str | None = None) -> list[int]:
+        """Return cited links of a verdict and of a host with its subdomains."""
+        return [
+            row[0]
+            for row in self._database.rows(
+                "SELECT id FROM links WHERE cited = 1 AND (?1 IS NULL OR verdict = ?1)"
+                " AND (?2 IS NULL OR host = ?2 OR host LIKE '%.' || ?2) ORDER BY id",
+                [verdict, host],
+            )
+        ]
+
+    def due_links(self, now: datetime) -> Iterator[sqlite3.Row]:
+        """Stream links that are due, for a dry run."""
+        return self._database.rows(
+            "SELECT id, url, host, verdict, next_look_at FROM links WHERE cited = 1"
+            " AND next_look_at <= ? ORDER BY next_look_at, id",
+            [to_stamp(now)],
+        )
+
+    def places(self, link_id: int) -> list[sqlite3.Row]:
+        """Return where a link is cited."""
+        return list(
+            self._database.rows(
+                "SELECT path, line, event_id FROM citations WHERE link_id = ?"
+                " AND gone_at IS NULL ORDER BY path, line",
+                [link_id],
+            )
+        )
+
+    def status_of_link(self, link_id: int) -> sqlite3.Row | None:
+        """Return the first citation row of a link, as the report shows it."""
+        return self._database.row(
+            "SELECT * FROM source_status WHERE link_id = ? ORDER BY path, line LIMIT 1", [link_id]
+        )
+
+    def last_look(self, link_id: int) -> sqlite3.Row | None:
+        """Return a link's newest look from here or from a person."""
+        return self._database.row(
+            "SELECT * FROM looks WHERE link_id = ? ORDER BY id DESC LIMIT 1", [link_id]
+        )
+
+    def changes(self, since: datetime) -> Iterator[sqlite3.Row]:
+        """Stream the flips since a moment, newest first."""
+        return self._database.rows(
+            "SELECT c.*, l.url FROM changes c JOIN links l ON l.id = c.link_id"
+            " WHERE changed_at >= ? ORDER BY c.id DESC",
+            [to_stamp(since)],
+        )
+
+    def best_capture(self, link_id: int) -> sqlite3.Row | None:
+        """Return the capture chosen for a link's first citation, else its newest good one."""
+        return self._database.row(
+            "SELECT k.* FROM captures k WHERE k.link_id = ?1 ORDER BY k.id ="
+            " (SELECT chosen_capture_id FROM citations WHERE link_id = ?1 AND gone_at IS NULL"
+            " ORDER BY id LIMIT 1) DESC, k.judged = 'ok' DESC, k.captured_at DESC LIMIT 1",
+            [link_id],
+        )

@@ -1,0 +1,161 @@
+"""What is remembered of one link's archiving, between two steps and across restarts.
+
+An `ArchiveRecord` is a value: the pipeline makes the next one, the store keeps it as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from archiver.clock import from_stamp, to_stamp
+from archiver.model import ArchiveState, Capture, Run
+
+
+class Phase(StrEnum):
+    """Where a submission stands, beside the state: a link keeps its verified capture meanwhile.
+
+    SUBMITTING: the intent is written, no answer is stored yet. POLLING: a job id is stored.
+    UNKNOWN: it may or may not have been captured; only look-ups can tell.
+    """
+
+    IDLE = "idle"
+    SUBMITTING = "submitting"
+    POLLING = "polling"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveRecord:
+    """All that the pipeline knows of one link.
+
+    `next_at` is when the next step is due (None: at once). `touched_at` is when something was
+    last asked for this link, `looked_up_at` when an index last answered cleanly. `negatives`
+    are clean answers without a usable capture, `troubles` look-ups without an answer in a row.
+    `attempt_at` is the last submission, `accepted_at` the last that may have been accepted (the
+    cool-down counts from it); `unknown_at` are the unknown outcomes of the last week.
+    `candidates` are the next best captures, `also` those chosen for other citations of this
+    link, `played` and `rejected` archive URLs that did and did not pass. `living_at` is the
+    newest capture that was played back and judged as ok.
+    """
+
+    state: ArchiveState = ArchiveState.NONE
+    since: datetime | None = None
+    next_at: datetime | None = None
+    phase: Phase = Phase.IDLE
+    reason: str = ""
+    until: datetime | None = None
+    touched_at: datetime | None = None
+    looked_up_at: datetime | None = None
+    ask_at: datetime | None = None
+    negatives: Run = Run()
+    troubles: int = 0
+    tries: int = 0
+    backend: str | None = None
+    attempt_at: datetime | None = None
+    accepted_at: datetime | None = None
+    courtesy_at: datetime | None = None
+    outcome: str | None = None
+    job_id: str | None = None
+    job_until: datetime | None = None
+    polls: int = 0
+    unknown_at: tuple[datetime, ...] = ()
+    unknown_looks: int = 0
+    best: Capture | None = None
+    candidates: tuple[Capture, ...] = ()
+    also: tuple[Capture, ...] = ()
+    witness: Capture | None = None
+    played: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+    verified_at: datetime | None = None
+    missing: int = 0
+    newest_at: datetime | None = None
+    living_at: datetime | None = None
+
+    @property
+    def archive_url(self) -> str | None:
+        """Return the best capture's address in the states that may show one (contract §2)."""
+        shown = self.state in (ArchiveState.CAPTURED, ArchiveState.ARCHIVED)
+        return self.best.archive_url if shown and self.best else None
+
+
+def to_json(record: ArchiveRecord) -> str:
+    """Write a record as one JSON object holding only what differs from a new one."""
+    empty = ArchiveRecord()
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    return json.dumps(
+        {name: _plain(value) for name, value in values.items() if value != getattr(empty, name)},
+        ensure_ascii=False,
+    )
+
+
+def from_json(text: str) -> ArchiveRecord:
+    """Read a record back; keys of a later version are ignored."""
+    stored = json.loads(text)
+    return ArchiveRecord(
+        **{
+            name: _READERS.get(name, _same)(value)
+            for name, value in stored.items()
+            if name in _NAMES
+        }
+    )
+
+
+def capture_to_plain(capture: Capture) -> dict[str, Any]:
+    """Return a capture as a mapping of JSON values."""
+    return {field.name: _plain(getattr(capture, field.name)) for field in fields(capture)}
+
+
+def capture_from_plain(stored: Mapping[str, Any]) -> Capture:
+    """Read a capture back from its mapping."""
+    return Capture(**{**stored, "captured_at": from_stamp(stored["captured_at"])})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return to_stamp(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Capture):
+        return capture_to_plain(value)
+    if isinstance(value, Run):
+        return {
+            "count": value.count,
+            "first_at": _plain(value.first_at),
+            "last_at": _plain(value.last_at),
+        }
+    return value
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _read_run(stored: Mapping[str, Any]) -> Run:
+    first, last = stored["first_at"], stored["last_at"]
+    return Run(stored["count"], first and from_stamp(first), last and from_stamp(last))
+
+
+def _read_captures(stored: list[Mapping[str, Any]]) -> tuple[Capture, ...]:
+    return tuple(capture_from_plain(item) for item in stored)
+
+
+_NAMES = frozenset(field.name for field in fields(ArchiveRecord))
+_MOMENTS = {field.name for field in fields(ArchiveRecord) if str(field.type) == "datetime | None"}
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(_MOMENTS, from_stamp),
+    "state": ArchiveState,
+    "phase": Phase,
+    "negatives": _read_run,
+    "unknown_at": lambda stored: tuple(from_stamp(item) for item in stored),
+    "best": capture_from_plain,
+    "witness": capture_from_plain,
+    "candidates": _read_captures,
+    "also": _read_captures,
+    "played": tuple,
+    "rejected": tuple,
+}

@@ -305,7 +305,8 @@ class Belief:
 
     `since` is when the belief took this verdict (for `dead` the first bad look of the confirmed
     run). `confirmations` of `needed` count looks towards death. `last_alive_by` is `here`,
-    `capture` or `human`.
+    `capture` or `human`. `waiting_since` is when a death was ready but for the archive's answer.
+    While a person's mark holds (`human_until`), `underlying` is the belief without it.
     """
 
     verdict: Verdict = Verdict.UNCHECKED
@@ -326,5 +327,10 @@ class Belief:
     confirmations: int = 0
     needed: int = 0
     waiting_since: datetime | None = None
-    human_until: datetime | None = None
+    archive_answered_at: datetime | None = None
+    archive_counted_at: datetime | None = None
+    living_capture_at: datetime | None = None
+    drift_since: datetime | None = None
     flips: tuple[datetime, ...] = ()
+    human_until: datetime | None = None
+    underlying: Belief | None = None

@@ -1,0 +1,171 @@
+"""Finds the event files: one stat per file, in a stable order."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from archiver.errors import ConfigurationError
+from archiver.model import Problem
+from archiver.text import shown
+
+MAX_KEY = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """What tells an unchanged file: size in bytes, mtime in nanoseconds, inode."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file that the patterns name.
+
+    `path` is the key it has everywhere: the folder as written, "/", the relative path, made
+    fit to be shown and stored. `location` is where to open it. With a `problem` there is nothing
+    to open and no stamp.
+    """
+
+    path: str
+    location: Path
+    stamp: FileStamp | None = None
+    problem: Problem | None = None
+
+
+def find_files(roots: Sequence[tuple[str, Path]], include: Sequence[str]) -> Iterator[FoundFile]:
+    """Yield the files under `roots` (as written, where it is) that match a pattern of `include`.
+
+    Sorted by path, hidden names left out, links to folders not followed. A root may be a file,
+    which needs no pattern. Raises ConfigurationError when a root cannot be read.
+    """
+    matches = _matcher(tuple(include))
+    altered: set[str] = set()
+    for written, root in roots:
+        for found in _under_root(written.rstrip("/") or "/", root, matches):
+            if "\ufffd" in found.path:  # two hostile names may become one key
+                if found.path in altered:
+                    continue
+                altered.add(found.path)
+            yield found
+
+
+def _under_root(written: str, root: Path, matches: re.Pattern[str]) -> Iterator[FoundFile]:
+    try:
+        status = os.stat(root)
+        inside = os.path.realpath(root)
+        if not stat.S_ISDIR(status.st_mode):
+            yield _judged(shown(written, MAX_KEY), inside, status)
+            return
+        os.scandir(root).close()
+    except (OSError, ValueError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else str(fault)
+        raise ConfigurationError(
+            f"The events path {shown(written)} cannot be read: {shown(reason)}.",
+            "Correct events.paths, or the folder's permissions.",
+        ) from None
+    yield from _walk(written, inside, matches)
+
+
+def _walk(written: str, root: str, matches: re.Pattern[str]) -> Iterator[FoundFile]:
+    # An own stack: a hostile tree may be deeper than Python's.
+    waiting = [_listing(written, root, "")]
+    while waiting:
+        item = next(waiting[-1], None)
+        if item is None:
+            waiting.pop()
+        elif isinstance(item, FoundFile):
+            yield item
+        else:
+            relative, entry = item
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(_listing(written, entry.path, relative + "/"))
+            elif matches.fullmatch(relative):
+                found = _found(f"{written.rstrip('/')}/{relative}", root, entry)
+                if found is not None:
+                    yield found
+
+
+def _listing(
+    written: str, folder: str, prefix: str
+) -> Iterator[FoundFile | tuple[str, os.DirEntry[str]]]:
+    try:
+        with os.scandir(folder) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return  # gone since its parent was listed
+    except OSError as fault:
+        key = shown(f"{written.rstrip('/')}/{prefix}".rstrip("/"), MAX_KEY)
+        yield _refused(key, folder, f"The folder cannot be read ({fault.strerror})")
+        return
+    for entry in listed:
+        if not entry.name.startswith("."):
+            yield prefix + entry.name, entry
+
+
+def _found(key: str, root: str, entry: os.DirEntry[str]) -> FoundFile | None:
+    key = shown(key, MAX_KEY)
+    try:
+        if not entry.is_symlink():
+            return _judged(key, entry.path, entry.stat(follow_symlinks=False))
+        location = os.path.realpath(entry.path)
+        status = os.stat(location)
+    except FileNotFoundError:
+        broken = entry.is_symlink()
+        return _refused(key, entry.path, "The link leads nowhere") if broken else None
+    except OSError as fault:
+        return _refused(key, entry.path, f"The file cannot be read ({fault.strerror})")
+    if stat.S_ISDIR(status.st_mode):
+        return None
+    if not location.startswith(root.rstrip("/") + "/"):
+        return _refused(key, entry.path, "The link leads out of the events folder")
+    return _judged(key, location, status)
+
+
+def _judged(key: str, location: str, status: os.stat_result) -> FoundFile:
+    if not stat.S_ISREG(status.st_mode):
+        return _refused(key, location, "This is no regular file (a pipe, socket or device)")
+    stamp = FileStamp(status.st_size, status.st_mtime_ns, status.st_ino)
+    return FoundFile(key, Path(location), stamp)
+
+
+def _refused(key: str, location: str, what: str) -> FoundFile:
+    message = f"{what}; remove it, or put a readable file in its place."
+    problem = Problem(key, 1, None, "unreadable-file", message)
+    return FoundFile(key, Path(location), None, problem)
+
+
+@lru_cache(maxsize=16)
+def _matcher(include: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{_translated(pattern)})" for pattern in include) or r"(?!)")
+
+
+_GLOB_TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
+
+
+def _translated(pattern: str) -> str:
+    """Translate a glob to a regular expression: `**/` any folders, `*` and `?` within one."""
+    parts = []
+    for token in _GLOB_TOKEN.findall(pattern.removeprefix("./")):
+        if token == "**/":
+            parts.append("(?:[^/]+/)*")
+        elif token == "**":
+            parts.append(".*")
+        elif token == "*":
+            parts.append("[^/]*")
+        elif token == "?":
+            parts.append("[^/]")
+        elif len(token) > 2 and token.startswith("["):
+            inner = token[1:-1].replace("\\", r"\\").replace("[", r"\[")
+            parts.append(f"[^/{inner[1:]}]" if inner.startswith("!") else f"[{inner}]")
+        else:
+            parts.append(re.escape(token))
+    return "(?s:" + "".join(parts) + ")"

@@ -1,0 +1,354 @@
+"""What the report says in sentences: distances, moments, and what to do next with each citation.
+
+Every string from outside passes `shown()` here; formats only add their own escaping.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from archiver.clock import from_stamp
+from archiver.model import ArchiveState, Claim, Row, Verdict
+from archiver.reasons import advice
+from archiver.reporting.report import has_good_claim
+from archiver.text import shown
+
+# Addresses must stay whole to be of use; a title of that length would only be a nuisance.
+ADDRESS_LIMIT = 4_000
+# Design §6: a capture further than this from the wanted date is flagged.
+DISTANT_DAYS = 180
+
+
+def shown_address(url: object) -> str:
+    """Return a URL as one harmless line, cut only when it is absurdly long."""
+    return shown(url, ADDRESS_LIMIT)
+
+
+def distance_in_words(days: int | None) -> str:
+    """Say how far a capture is from the wanted date; "" when there was no wanted date."""
+    if days is None:
+        return ""
+    if days == 0:
+        return "on the day wanted"
+    return f"{_span(days)} from the date wanted"
+
+
+def _span(days: int) -> str:
+    if days == 1:
+        return "1 day"
+    if days < 60:
+        return f"{days} days"
+    if days < 730:
+        return f"{round(days / 30.44)} months"
+    return f"{round(days / 365.25)} years"
+
+
+def day_of(stamp: str) -> str:
+    """Return the day of a stored moment: `2026-03-01T07:00:00Z` → `2026-03-01`."""
+    return shown(stamp)[:10]
+
+
+def since_in_words(stamp: str | None, now: datetime) -> str:
+    """Say since when something is so: `since 2026-03-01 (8 months)`; "" when unknown."""
+    if not stamp:
+        return ""
+    try:
+        passed = now - from_stamp(stamp)
+    except ValueError:
+        return f"since {shown(stamp)}"
+    if passed < timedelta(0):
+        return f"since {day_of(stamp)}"
+    if passed < timedelta(days=1):
+        hours = int(passed.total_seconds() // 3600)
+        span = "less than an hour" if hours == 0 else f"{hours} hour{'s' if hours > 1 else ''}"
+    else:
+        span = _span(passed.days)
+    return f"since {day_of(stamp)} ({span})"
+
+
+_WITNESSES = {
+    "here": "by us on {day}",
+    "capture": "in a capture of {day}",
+    "human": "by a person on {day}",
+}
+
+
+def alive_in_words(row: Row) -> str:
+    """Say when and by whom the page was last seen alive."""
+    if row["verdict"] is None or row["verdict"] == Verdict.UNCHECKED:
+        return ""
+    stamp = row["last_seen_alive_at"]
+    if not stamp:
+        return "never seen alive, neither by us nor in a capture"
+    witness = _WITNESSES.get(row["last_seen_alive_by"] or "here", "on {day}")
+    return "last seen alive " + witness.format(day=day_of(stamp))
+
+
+_CAPTURE_STAMP = re.compile(r"/(\d{14})(?:[a-z]{2}_)?/")
+
+
+def captured_at(archive_url: str | None) -> datetime | None:
+    """Read the moment of a capture from its address; None when it carries none."""
+    match = _CAPTURE_STAMP.search(archive_url or "")
+    if match is None:
+        return None
+    try:
+        return datetime.strptime(match[1], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def is_before_publication(row: Row) -> bool:
+    """Say whether the best capture is older than the source itself (design §6).
+
+    A publication date counts from 24 hours earlier, because of time zones; a partial one means
+    its first day.
+    """
+    moment, published = captured_at(row["archive_url"]), _first_day(row["source_date"])
+    return bool(moment and published and moment < published - timedelta(days=1))
+
+
+def _first_day(date: object) -> datetime | None:
+    match = re.match(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?", str(date or ""))
+    if match is None:
+        return None
+    try:
+        return datetime(int(match[1]), int(match[2] or 1), int(match[3] or 1), tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+_ARCHIVE_WORDS: dict[str, str] = {
+    ArchiveState.NONE: "no archive has been asked yet",
+    ArchiveState.SEARCHING: "no capture known; the archive is still being asked",
+    ArchiveState.QUEUED: "no capture; a request to make one is waiting for its turn",
+    ArchiveState.PENDING: "no capture yet; the archive has been asked to make one",
+    ArchiveState.CAPTURED: "not yet played back",
+    ArchiveState.ARCHIVED: "played back",
+    ArchiveState.LOST: "was archived, and cannot be played back any more",
+    ArchiveState.EXCLUDED: "the archive excludes this site",
+    ArchiveState.UNARCHIVABLE: "the archive could not make a capture",
+    ArchiveState.UNRECOVERABLE: "no archive we asked has a capture",
+}
+
+
+def archive_in_words(row: Row) -> str:
+    """Say what is known of the link's captures, with the distance of the best one."""
+    if row["archive_state"] is None:
+        return ""
+    words = _ARCHIVE_WORDS.get(row["archive_state"], shown(row["archive_state"]))
+    if not row["archive_url"]:
+        return words
+    parts = [words, distance_in_words(row["archive_distance_days"])]
+    if is_before_publication(row):
+        parts.append("older than the source's own date")
+    return ", ".join(part for part in parts if part)
+
+
+_CLAIM_WORDS: dict[str, str] = {
+    Claim.MISSING: "the archive has no capture at the archive_url in the file",
+    Claim.WRONG_URL: "the archive_url in the file is a capture of another address",
+    Claim.NOT_A_CAPTURE: "the archive_url in the file shows no page, but an error or a wall",
+    Claim.REDIRECTS_ELSEWHERE: "the archive_url in the file leads to another capture",
+    Claim.EXCLUDED: "the archive does not show the archive_url in the file any more",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What a person does next: a sentence, and the line or command to paste, if there is one."""
+
+    sentence: str
+    paste: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.sentence} {self.paste}".strip()
+
+
+def next_step(row: Row) -> str:
+    """Return the next step with a citation as one plain sentence, the line to paste at its end."""
+    return str(step_of(row))
+
+
+def step_of(row: Row) -> NextStep:
+    """Return the next step with a citation of `source_status`."""
+    if row["verdict"] is None:
+        return _problem_step(row) or NextStep(
+            "Mend the address in the file: it cannot be looked at."
+        )
+    steps = {
+        Verdict.DEAD: _dead_step,
+        Verdict.FAILING: _failing_step,
+        Verdict.BLOCKED: _blocked_step,
+        Verdict.MOVED: _moved_step,
+    }
+    step = steps.get(row["verdict"])
+    if step is not None:
+        return step(row)
+    return _problem_step(row) or _claim_step(row) or _quiet_step(row)
+
+
+def _yaml_line(key: str, url: str) -> str:
+    """Write a line that can be pasted into an event file and read back as this very URL."""
+    text = shown_address(url)
+    plain = re.fullmatch(r"https?://[^\s\"'`{}\[\],&*|>%@]*[^\s:]", text) and " #" not in text
+    return f"{key}: {text if plain else json.dumps(text, ensure_ascii=False)}"
+
+
+def _command(verb: str, row: Row, *words: str) -> str:
+    """Write a command with the cited URL quoted for a shell: it was written by a stranger."""
+    return shlex.join(["archiver", verb, shown_address(row["cited_url"]), *words])
+
+
+def _paste_capture(row: Row) -> NextStep:
+    claim = _CLAIM_WORDS.get(row["archive_claim"] or "")
+    if claim and row["archive_url_in_file"]:
+        start = f"Replace it, for {claim}:"
+    elif row["archive_url_in_file"]:
+        start = "Replace the archive_url in the file:"
+    else:
+        start = "Add this line below the url:"
+    cautions = []
+    if row["archive_state"] != ArchiveState.ARCHIVED:
+        cautions.append("it has not been played back yet")
+    distance = row["archive_distance_days"]
+    if distance is not None and distance > DISTANT_DAYS:
+        cautions.append(f"it is {distance_in_words(distance)}")
+    if cautions:
+        start = f"Read the capture first ({' and '.join(cautions)}), then: {_lower(start)}"
+    return NextStep(start, _yaml_line("archive_url", row["archive_url"]))
+
+
+_DEAD_WITHOUT_CAPTURE: dict[str, str] = {
+    ArchiveState.NONE: "Wait: no archive has been asked yet.",
+    ArchiveState.SEARCHING: "Wait: the archive is still being asked for a capture.",
+    ArchiveState.QUEUED: "Wait: the archive is asked once more, as a courtesy.",
+    ArchiveState.PENDING: "Wait: the archive was asked once more, as a courtesy.",
+    ArchiveState.LOST: "Its capture is gone: find the document elsewhere and replace the url.",
+    ArchiveState.EXCLUDED: (
+        "The archive excludes this site: find the document elsewhere and replace the url."
+    ),
+}
+
+
+def _dead_step(row: Row) -> NextStep:
+    if has_good_claim(row):
+        return NextStep("Nothing to mend: the file already names a capture.")
+    if row["archive_url"]:
+        if is_before_publication(row):
+            return NextStep(
+                "The only capture is older than the source's own date: read it, check the date in"
+                " the file, and use it only if it shows what is cited:",
+                shown_address(row["archive_url"]),
+            )
+        return _paste_capture(row)
+    waiting = _DEAD_WITHOUT_CAPTURE.get(row["archive_state"] or ArchiveState.NONE)
+    if waiting:
+        return NextStep(waiting)
+    if not row["last_seen_alive_at"]:
+        return NextStep(
+            "Check the address for a mistake: nobody we asked has ever seen this page. If it is"
+            " right, find another source for the statement."
+        )
+    return NextStep(
+        "No archive we asked has it: find where the document is now, or another source, and"
+        " replace the url."
+    )
+
+
+def _failing_step(row: Row) -> NextStep:
+    sentence = _sentence(advice(row["reason"] or "")) or "Nothing to do yet."
+    if row["next_look_at"]:
+        sentence += f" We look again on {day_of(row['next_look_at'])}."
+    if row["archive_url"] and not has_good_claim(row):
+        capture = _paste_capture(row)
+        return NextStep(f"{sentence} To be safe today: {_lower(capture.sentence)}", capture.paste)
+    return NextStep(sentence)
+
+
+def _blocked_step(row: Row) -> NextStep:
+    if row["reason"] == "alive-elsewhere":
+        return NextStep(
+            "Nothing to mend: we are refused, but a newer capture shows the page alive."
+        )
+    if row["reason"] == "private-address":
+        return NextStep("Check the address: it is not on the public internet.")
+    return NextStep(
+        "Open it in a browser, for we are refused; then say what you saw (`alive` or `gone`):",
+        _command("mark", row, "alive"),
+    )
+
+
+def _moved_step(row: Row) -> NextStep:
+    if not row["final_url"]:
+        return NextStep("Replace the url in the file with the new address.")
+    return NextStep("Replace the url in the file:", _yaml_line("url", row["final_url"]))
+
+
+def _claim_step(row: Row) -> NextStep | None:
+    claim = _CLAIM_WORDS.get(row["archive_claim"] or "")
+    if claim is None or not row["archive_url_in_file"]:
+        return None
+    if row["archive_url"]:
+        return _paste_capture(row)
+    return NextStep(f"Remove it, for {claim}.")
+
+
+def _quiet_step(row: Row) -> NextStep:
+    if row["verdict"] == Verdict.UNCHECKED:
+        when = f" It comes on {day_of(row['next_look_at'])}." if row["next_look_at"] else ""
+        return NextStep(f"Wait for the first look.{when}")
+    if row["reason"] == "content-drift":
+        return NextStep("Read the page: it answers, but its text has become another.")
+    state = row["archive_state"]
+    if state in (ArchiveState.EXCLUDED, ArchiveState.UNARCHIVABLE, ArchiveState.LOST):
+        return NextStep(f"Keep a copy of your own while it is there: {_ARCHIVE_WORDS[state]}.")
+    return NextStep("Nothing to do.")
+
+
+_PROBLEM_STEPS = {
+    "yaml-error": "Mend the file: it cannot be read as YAML.",
+    "bad-shape": "Mend the entry: write it with url, title, publisher and date.",
+    "too-large": "Split the file: it is larger than what is read.",
+    "unreadable-file": "Make the file a readable, ordinary file in the events folder.",
+    "not-a-url": "Mend the address: what is written there is no URL.",
+    "missing-url": "Add the url of the source, or remove the entry.",
+    "unsupported-scheme": "Cite an http or https address: others cannot be looked at.",
+    "credentials-in-url": "Remove the name and password from the address.",
+    "duplicate-event-id": "Give the event an id of its own: another file bears the same.",
+    "bad-date": "Mend the date: write it as 2016, 2016-11 or 2016-11-30.",
+    "is-archive-url": "Cite the original address as url, and put this one under archive_url.",
+    "expiring-url": "Cite a lasting address: this one is a permission that runs out.",
+    "unencoded-characters": "Write the address percent-encoded, as a browser copies it.",
+    "duplicate-source": "Remove the entry: the event cites the same source above.",
+    "archive-url-mismatch": "Mend the archive_url: it is no single capture of this url.",
+    "no-front-matter": "Add front matter if this is meant to be an event.",
+    "tracking-parameters": "Shorten the address: part of it only tells where a reader came from.",
+    "missing-title": "Add the title of the source: it is evidence of what was there.",
+    "missing-date": "Add the date of the source: it finds the right capture.",
+    "invented-timestamp": "Check the archive_url: its time of day was made up.",
+}
+
+
+def _problem_step(row: Row) -> NextStep | None:
+    """Return what to do about the citation's own problem, None when it has none."""
+    sentence = _PROBLEM_STEPS.get(row["problem"] or "")
+    if row["problem"] == "archive-url-mismatch" and row["archive_url"]:
+        return _paste_capture(row)
+    return NextStep(sentence) if sentence else None
+
+
+def _sentence(text: str) -> str:
+    text = shown(text).strip()
+    if not text:
+        return ""
+    text = text[0].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else text + "."
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,77 @@
+"""What is allowed but perhaps not meant: the remarks of `config check`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from archiver.config import catalogue
+from archiver.config.account import account_keys, keys_refusal
+from archiver.config.loading import DEFAULT, Loaded
+from archiver.errors import ConfigurationError
+from archiver.text import shown
+
+_FILES = (
+    "network.ca_file",
+    "archive.access_key_file",
+    "archive.secret_key_file",
+    "web.token_file",
+    "notify.secret_file",
+)
+# Below these numbers a link may be called dead sooner than design §5 holds to be safe.
+_CAUTIOUS = {"check.strong_looks": 3, "check.strong_days": 3, "check.weak_looks": 5}
+
+
+def require_readable(loaded: Loaded, environ: Mapping[str, str]) -> None:
+    """Raise ConfigurationError unless every folder and file the settings name can be read."""
+    for written, folder in loaded.event_folders:
+        if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
+            raise ConfigurationError(
+                f"The events folder {shown(written)} cannot be read (it would be {shown(folder)}).",
+                "Create it, mend its permissions, or set events.paths.",
+            )
+    for option in _FILES:
+        file = loaded.path(option)
+        if file is not None and not _readable(file):
+            raise ConfigurationError(
+                f"{option} names a file that cannot be read: {shown(file)}.",
+                "Mend its path or permissions.",
+            )
+    account_keys(loaded, environ)
+
+
+def _readable(file: Path) -> bool:
+    return file.is_file() and os.access(file, os.R_OK)
+
+
+def remarks(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield one sentence for each thing a person should know of these settings."""
+    settings = loaded.settings
+    if not settings.check.contact:
+        yield (
+            "check.contact is empty: owners of sites cannot reach you, and the User-Agent says so."
+        )
+    for option, least in _CAUTIOUS.items():
+        section, _, name = option.partition(".")
+        if getattr(getattr(settings, section), name) < least:
+            yield f"{option} is below {least}: a link may be called dead too early."
+    if account_keys(loaded, environ) is not None:
+        refusal = keys_refusal(loaded, settings.archive.save_url)
+        if refusal:
+            yield f"The account keys are not sent to archive.save_url: {refusal}."
+    unbuilt = sorted(catalogue.FORMATS_NOT_BUILT.intersection(settings.report.formats))
+    if unbuilt:
+        yield f"report.formats names formats this version cannot write: {', '.join(unbuilt)}."
+    idle = [
+        option
+        for option, origin in loaded.origins.items()
+        if origin != DEFAULT and not catalogue.has_effect(option)
+    ]
+    if idle:
+        yield f"Set, but without effect in this version: {', '.join(idle)}."
+
+
+def without_effect() -> list[str]:
+    """Return every option that has no effect in this version."""
+    return [option for option in catalogue.options() if not catalogue.has_effect(option)]

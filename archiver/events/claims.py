@@ -30,7 +30,7 @@ def claim_problems(claim: str, address: Address | None) -> Iterator[tuple[str, s
     if mismatch is not None:
         yield "archive-url-mismatch", f"The archive_url {mismatch}; {_SEARCH}"
     archived = parse_archive_url(claim)
-    if archived is not None and (archived.timestamp or "").endswith("000000"):
+    if archived is not None and (archived.timestamp or "").rstrip("*").endswith("000000"):
         when = shown(archived.timestamp, 20)
         message = f"The timestamp {when} of the archive_url looks made up; {_SEARCH}"
         yield "invented-timestamp", message

@@ -6,7 +6,6 @@ is a row the moment anybody told us of it, and `archived` only after a playback.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from archiver.clock import to_stamp
-from archiver.model import ArchiveState, Capture, Claim
+from archiver.model import ArchiveState, Belief, Capture, Claim
 from archiver.store.codec import read_belief
 from archiver.store.database import Database
 
@@ -23,7 +22,7 @@ from archiver.store.database import Database
 class ArchiveTask:
     """One link whose archived copies are to be looked after.
 
-    `record` is the pipeline's own memory, opaque here; `link` is a row of `links`.
+    `record` is the pipeline's own memory (JSON), opaque here; `link` is a row of `links`.
     """
 
     link_id: int
@@ -31,7 +30,8 @@ class ArchiveTask:
     wire: str
     host: str
     state: ArchiveState
-    record: Mapping[str, Any]
+    record: str
+    belief: Belief
     link: sqlite3.Row
     requested: int | None = None
 
@@ -42,7 +42,7 @@ class Progress:
 
     state: ArchiveState
     next_at: datetime | None
-    record: Mapping[str, Any]
+    record: str
     negatives: int = 0
 
 
@@ -105,7 +105,7 @@ class Archive:
             [
                 progress.state.value,
                 None if progress.next_at is None else to_stamp(progress.next_at),
-                json.dumps(progress.record, separators=(",", ":")),
+                progress.record,
                 progress.negatives,
                 link_id,
             ],
@@ -278,15 +278,11 @@ def _task(row: sqlite3.Row) -> ArchiveTask:
         wire=row["wire"],
         host=row["host"],
         state=ArchiveState(row["archive_state"]),
-        record=json.loads(row["archive_record"]),
+        record=row["archive_record"],
+        belief=read_belief(row),
         link=row,
         requested=row["request_id"],
     )
-
-
-def belief_of(task: ArchiveTask) -> Any:
-    """Return the belief held of a task's link."""
-    return read_belief(task.link)
 
 
 def as_captures(rows: Sequence[sqlite3.Row]) -> list[Capture]:

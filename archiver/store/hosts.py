@@ -36,7 +36,8 @@ class Hosts:
     def release(self, host: str, holder: str, last_request_at: datetime) -> None:
         """Give a lease back, noting when the host's last answer ended."""
         self._database.execute(
-            "UPDATE hosts SET leased_by = NULL, leased_until = NULL, last_request_at = ?"
+            "UPDATE hosts SET leased_by = NULL, leased_until = NULL,"
+            " last_request_at = max(coalesce(last_request_at, ''), ?)"
             " WHERE host = ? AND leased_by = ?",
             [to_stamp(last_request_at), host, holder],
         )

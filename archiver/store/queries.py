@@ -10,21 +10,6 @@ from archiver.clock import from_stamp, to_stamp
 from archiver.model import Verdict
 from archiver.store.database import Database
 
-# Contract issue: dead without a capture, dead with one not yet in the file, failing, blocked;
-# within each by tier, importance, then where it stands.
-_MENDING_ORDER = """
- ORDER BY CASE
-            WHEN verdict = 'dead' AND archive_url IS NULL THEN 0
-            WHEN verdict = 'dead' AND archive_claim <> 'confirmed' THEN 1
-            WHEN verdict = 'failing' THEN 2
-            WHEN verdict = 'blocked' THEN 3
-            WHEN verdict = 'dead' THEN 4
-            WHEN verdict IS NULL THEN 5
-            ELSE 6 END,
-          typeof(tier) <> 'integer', tier, typeof(importance) <> 'integer', importance DESC,
-          path, line
-"""
-
 
 class Queries:
     """Reads from the views and tables."""
@@ -33,14 +18,14 @@ class Queries:
         """Work on an open, migrated database."""
         self._database = database
 
-    def source_status(self) -> Iterator[sqlite3.Row]:
-        """Stream every citation with what is believed of it, what to mend first on top.
+    def source_status(self, order: str = "path, line") -> Iterator[sqlite3.Row]:
+        """Stream every citation with what is believed of it, by the terms of an ORDER BY.
 
         Links a person asked to ignore are left out (contract §1, `mark ignore`).
         """
         return self._database.rows(
             "SELECT * FROM source_status s WHERE link_id IS NULL OR"
-            f" (SELECT ignored FROM links l WHERE l.id = s.link_id) = 0 {_MENDING_ORDER}"
+            f" (SELECT ignored FROM links l WHERE l.id = s.link_id) = 0 ORDER BY {order}"
         )
 
     def problems(self) -> Iterator[sqlite3.Row]:
@@ -80,6 +65,10 @@ class Queries:
     def citation_count(self) -> int:
         """Count the current citations."""
         return int(self._database.value("SELECT count(*) FROM citations WHERE gone_at IS NULL"))
+
+    def link_count(self) -> int:
+        """Count the links that are cited now."""
+        return int(self._database.value("SELECT count(*) FROM links WHERE cited = 1"))
 
     def verdicts(self) -> dict[str, int]:
         """Count cited links by verdict: six words, zero included."""

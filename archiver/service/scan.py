@@ -1,0 +1,101 @@
+"""Scanning: what the event files cite now, into the store. The files are only read."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from archiver.events.find import FileStamp, FoundFile, find_files
+from archiver.events.read import cross_file_problems, read_file
+from archiver.service.desk import Desk, log
+from archiver.store import Removals, ScannedFile
+
+# Files of one transaction; between two of them the event loop gets its turn.
+_BATCH = 50
+_NO_STAMP = FileStamp(-1, -1, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a scan found: files seen, files read anew, and what was taken out or held back."""
+
+    files: int
+    read: int
+    citations: int
+    links: int
+    problems: int
+    removals: Removals = field(default_factory=Removals)
+
+
+async def scan(desk: Desk, *, accept_removals: bool = False) -> Scan:
+    """Bring the store up to date with the events folders; an unchanged file costs a stat.
+
+    Raises ConfigurationError when a folder cannot be read, never for one bad file.
+    """
+    known = desk.store.citations.known_files()
+    found_paths: set[str] = set()
+    read = 0
+    changed: list[FoundFile] = []
+    include = desk.settings.events.include
+    for found in find_files(desk.loaded.event_folders, include):
+        found_paths.add(found.path)
+        stamp = found.stamp or _NO_STAMP
+        if known.get(found.path) != (stamp.size, stamp.mtime_ns, stamp.inode):
+            changed.append(found)
+        if len(changed) >= _BATCH:
+            read += _read(desk, changed)
+            changed = []
+            await asyncio.sleep(0)
+    read += _read(desk, changed)
+    return _settle(desk, known.keys() - found_paths, frozenset(found_paths), read, accept_removals)
+
+
+def _read(desk: Desk, changed: list[FoundFile]) -> int:
+    keys = desk.settings.events.source_keys
+    files = []
+    for found in changed:
+        stamp = found.stamp or _NO_STAMP
+        file = read_file(found, keys)
+        files.append(
+            ScannedFile(
+                file.path,
+                (stamp.size, stamp.mtime_ns, stamp.inode),
+                file.events,
+                file.citations,
+                file.problems,
+            )
+        )
+    if files:
+        desk.store.citations.replace_files(files, desk.clock.now())
+    return len(files)
+
+
+def _settle(desk: Desk, missing: set[str], found: frozenset[str], read: int, accept: bool) -> Scan:
+    citations, queries = desk.store.citations, desk.store.queries
+    now = desk.clock.now()
+    with desk.store.atomic():
+        citations.mark_missing_files(missing, now)
+        removals = citations.settle_removals(found, now, accept=accept)
+        if read or missing:
+            citations.replace_cross_file_problems(cross_file_problems(citations.events()))
+    if removals.held_back:
+        log.warning(
+            "%d citations are gone from the event files at once; kept for now, in case a git"
+            " pull is in progress. They leave after a scan in 10 minutes agrees, or at once"
+            " with `archiver run --accept-removals`",
+            removals.held_back,
+        )
+    result = Scan(
+        files=len(found),
+        read=read,
+        citations=queries.citation_count(),
+        links=queries.link_count(),
+        problems=queries.problem_count(),
+        removals=removals,
+    )
+    if read or removals.removed:
+        log.info(
+            "scan: %d files, %d read, %d citations, %d links, %d removed",
+            *(result.files, read, result.citations, result.links, removals.removed),
+        )
+    return result

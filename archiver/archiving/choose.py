@@ -55,14 +55,17 @@ def read_date(text: str | None) -> date | None:
 def is_usable(capture: Capture) -> bool:
     """Say whether a capture may serve as a copy: 2xx, or a redirect whose target may play.
 
-    Reference wayback §9.4.2; a revisit without a known status never does.
+    Reference wayback §9.4.2. Without a status only what an archive just told us it made is
+    believed; a revisit in an index that nothing resolves is not.
     """
-    return capture.status is not None and 200 <= capture.status < 400 and capture.status != 304
+    if capture.status is None:
+        return capture.source != "cdx"
+    return 200 <= capture.status < 400 and capture.status != 304
 
 
 def is_good(capture: Capture) -> bool:
-    """Say whether a capture is a 2xx one."""
-    return capture.status is not None and 200 <= capture.status < 300
+    """Say whether a capture is a 2xx one, or an own one of unknown status."""
+    return is_usable(capture) and (capture.status is None or capture.status < 300)
 
 
 def newest_good(captures: Iterable[Capture]) -> Capture | None:

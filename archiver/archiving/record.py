@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -36,8 +36,10 @@ class ArchiveRecord:
     `next_at` is when the next step is due (None: at once). `touched_at` is when something was
     last asked for this link, `looked_up_at` when an index last answered cleanly. `negatives`
     are clean answers without a usable capture, `troubles` look-ups without an answer in a row.
-    `attempt_at` is the last submission, `accepted_at` the last that may have been accepted (the
-    cool-down counts from it); `unknown_at` are the unknown outcomes of the last week.
+    `attempt_at` is the last submission, `reached_at` the last one the archive considered,
+    `accepted_at` the last that it may have accepted (the cool-down counts from it); `unknown_at`
+    are the submissions of the last week whose outcome stayed unknown. `ask_at` holds back the
+    questions of a link that has its copy already.
     `candidates` are the next best captures, `also` those chosen for other citations of this
     link, `played` and `rejected` archive URLs that did and did not pass. `living_at` is the
     newest capture that was played back and judged as ok.
@@ -52,12 +54,13 @@ class ArchiveRecord:
     touched_at: datetime | None = None
     looked_up_at: datetime | None = None
     ask_at: datetime | None = None
-    negatives: Run = Run()
+    negatives: Run = field(default_factory=Run)
     troubles: int = 0
     tries: int = 0
     backend: str | None = None
     attempt_at: datetime | None = None
     accepted_at: datetime | None = None
+    reached_at: datetime | None = None
     courtesy_at: datetime | None = None
     outcome: str | None = None
     job_id: str | None = None
@@ -86,7 +89,7 @@ class ArchiveRecord:
 def to_json(record: ArchiveRecord) -> str:
     """Write a record as one JSON object holding only what differs from a new one."""
     empty = ArchiveRecord()
-    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    values = {each.name: getattr(record, each.name) for each in fields(record)}
     return json.dumps(
         {name: _plain(value) for name, value in values.items() if value != getattr(empty, name)},
         ensure_ascii=False,
@@ -107,7 +110,7 @@ def from_json(text: str) -> ArchiveRecord:
 
 def capture_to_plain(capture: Capture) -> dict[str, Any]:
     """Return a capture as a mapping of JSON values."""
-    return {field.name: _plain(getattr(capture, field.name)) for field in fields(capture)}
+    return {each.name: _plain(getattr(capture, each.name)) for each in fields(capture)}
 
 
 def capture_from_plain(stored: Mapping[str, Any]) -> Capture:
@@ -144,8 +147,8 @@ def _read_captures(stored: list[Mapping[str, Any]]) -> tuple[Capture, ...]:
     return tuple(capture_from_plain(item) for item in stored)
 
 
-_NAMES = frozenset(field.name for field in fields(ArchiveRecord))
-_MOMENTS = {field.name for field in fields(ArchiveRecord) if str(field.type) == "datetime | None"}
+_NAMES = frozenset(each.name for each in fields(ArchiveRecord))
+_MOMENTS = {each.name for each in fields(ArchiveRecord) if str(each.type) == "datetime | None"}
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(_MOMENTS, from_stamp),
     "state": ArchiveState,

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     ACCOUNT = "account"
     HOST = "host"
     OPERATOR = "operator"
+    EXCLUSION = "exclusion"  # the site does not want to be in this archive
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ REFUSALS: Mapping[str, Refusal] = {
     "bad-gateway": Refusal(_T, 6 * HOUR, 3, "http-5xx", text="the site answered 502"),
     "bad-request": Refusal(_P, REASK, text="the site refused the archive's request"),
     "bandwidth-limit-exceeded": Refusal(_T, DAY, 3, "http-5xx", text="the site answered 509"),
-    "blocked": Refusal(_P, REASK, 1, "blocked", text="the site blocks the archive"),
+    "blocked": Refusal(_P, REASK, 1, "http-999", text="the site blocks the archive"),
     "blocked-client-ip": Refusal(
         Kind.OPERATOR, DAY, 5, text="our address is on a block list; use account keys"
     ),
@@ -98,7 +99,7 @@ REFUSALS: Mapping[str, Refusal] = {
     "unauthorized": Refusal(_P, REASK, 1, "http-401", text="the site answered 401"),
     "user-session-limit": Refusal(Kind.ACCOUNT, MINUTE, 99, text="our slots are full"),
     # Our own words, for what is no `status_ext`.
-    "excluded": Refusal(_P, 90 * DAY, text="the site is excluded from the archive"),
+    "excluded": Refusal(Kind.EXCLUSION, 90 * DAY, text="the site is excluded from the archive"),
     "keys-refused": Refusal(Kind.OPERATOR, DAY, 99, text="the archive refused the account keys"),
     "login-required": Refusal(
         Kind.OPERATOR, DAY, 99, text="the archive wants account keys for saving"

@@ -118,6 +118,11 @@ def _parse(text: str) -> Address | None:
         return None
 
 
+def is_literal(host: str) -> bool:
+    """Say whether a URL's host is an address rather than a name."""
+    return (":" in host or host[-1:].isdigit()) and _parse(host.strip("[]")) is not None
+
+
 def is_odd_literal(host: str) -> bool:
     """Say whether a host is meant as an IPv4 address but not in plain dotted form.
 
@@ -155,10 +160,8 @@ class AddressGuard:
         """Judge a URL's host as written: literals at once, names only once resolved."""
         if is_odd_literal(host):
             return PRIVATE_ADDRESS
-        if ":" in host or host[-1:].isdigit():
-            literal = host.strip("[]")
-            if _parse(literal) is not None:
-                return self._refusal(literal, port)
+        if is_literal(host):
+            return self._refusal(host.strip("[]"), port)
         return BAD_PORT if is_bad_port(port) else None
 
     def _judge(self, address: str, port: int) -> str | None:

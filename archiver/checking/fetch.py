@@ -1,0 +1,387 @@
+"""A look: everything that happens between a cited address and the facts about it.
+
+Redirects are followed by hand, so that every hop passes the address guard, waits its turn at
+its host, and is written down. What servers do is data; the only exceptions are our own
+(`HostUnavailable`: nothing may be sent to this host now).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from aiohttp import CookieJar
+from aiohttp.abc import AbstractResolver
+from yarl import URL
+
+from archiver.checking.address import AddressGuard
+from archiver.checking.failures import CERTIFICATE_WORDS
+from archiver.checking.hops import redirect_target, refresh_target
+from archiver.checking.lanes import Hold, HostUnavailable, Lanes, settings_for
+from archiver.checking.policy import Policy
+from archiver.checking.schedule import host_pause, parse_retry_after
+from archiver.checking.wire import Answer, Failure, Wire
+from archiver.clock import Clock
+from archiver.config import CheckSettings, HostSettings, NetworkSettings
+from archiver.model import Hop, Observation, PageFacts
+from archiver.text import shown
+from archiver.urls import DEFAULT_PORTS, Address, read_address
+
+log = logging.getLogger(__name__)
+
+# What a browser sends; several servers answer 406 to less (reference checking §5.2).
+_ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+_ACCEPT_LANGUAGE = "en;q=0.9,*;q=0.8"
+# br and zstd need packages we do not ship (reference checking §5.2).
+_ACCEPT_ENCODING = "gzip, deflate"
+
+# The header fields rules read (reference checking §4.1, §7.2) and people ask for.
+KEPT_HEADERS = frozenset(
+    {
+        *("server", "via", "date", "content-type", "content-encoding", "content-length"),
+        *("content-disposition", "last-modified", "location", "refresh", "x-robots-tag"),
+        *("retry-after", "ratelimit", "x-ratelimit-remaining", "x-ratelimit-reset"),
+        *("cf-mitigated", "cf-ray", "akamai-cache-status", "x-dd-b", "x-datadome-cid"),
+        *("x-datadome", "x-px-authorization", "x-cdn", "x-iinfo", "x-amzn-waf-action"),
+        *("x-cache", "x-kpsdk-ct", "x-kasada", "x-vercel-mitigated", "x-sucuri-block"),
+        *("x-sucuri-id", "x-networkmanager-status"),
+    }
+)
+_KEPT_LENGTH = 200
+# Words for a broken connection that is worth one second try, if no byte of an answer came.
+_BROKEN = frozenset({"empty-answer", "reset"})
+_FOLLOWED = frozenset({301, 302, 303, 307, 308})
+# A page with more text than this has something to say, whatever its Refresh says.
+_NEAR_EMPTY = 500
+# Parsing a page of this size would hold up every other look for milliseconds.
+_INLINE_BODY = 128 * 1024
+_PROBE_BODY = 128 * 1024
+# Hops that quarrel for the whole time limit would each get a sliver; none is worth less.
+_LEAST_SECONDS = 0.05
+
+
+class ReadPage(Protocol):
+    """What turns a body into facts: `checking.page.read_page`."""
+
+    def __call__(
+        self, body: bytes, content_type: str | None, /, *, truncated: bool, url: str
+    ) -> PageFacts:
+        """Read one page; total."""
+
+
+HostPause = Callable[[Observation, int, datetime], datetime | None]
+
+
+class _Journey:
+    """One look under way."""
+
+    def __init__(self, address: Address, seconds: float, max_body: int | None) -> None:
+        self.cited = address.wire
+        self.address = address
+        self.seconds = seconds
+        self.max_body = max_body
+        self.looked_at: datetime | None = None
+        self.spent = 0.0
+        self.hops: list[Hop] = []
+        self.jar: CookieJar | None = None
+        self.fault: str | None = None
+        self.tried_again = False
+        self.seen: set[tuple[str, str]] = set()
+        self.before_refresh: Observation | None = None
+        self.end: Observation | None = None
+
+    @property
+    def left(self) -> float:
+        return max(self.seconds - self.spent, _LEAST_SECONDS)
+
+    def cookies(self) -> str:
+        """Return the Cookie header for the present address, "" for none."""
+        if self.jar is None:
+            return ""
+        found = self.jar.filter_cookies(URL(self.address.wire, encoded=True))
+        return "; ".join(f"{one.key}={one.coded_value}" for one in found.values())
+
+    def keep_cookies(self, lines: tuple[str, ...]) -> None:
+        if lines:
+            if self.jar is None:
+                # Unsafe: cookies of IP hosts count too; unquoted: values return as they came
+                # (reference checking §5.2).
+                self.jar = CookieJar(unsafe=True, quote_cookie=False)
+            self.jar.update_cookies_from_headers(lines, URL(self.address.wire, encoded=True))
+
+    def observe(self, now: datetime, **facts: object) -> Observation:
+        return Observation(
+            url=self.cited,
+            looked_at=self.looked_at or now,
+            final_url=self.address.wire,
+            redirects=tuple(self.hops),
+            duration=round(self.spent, 3),
+            **facts,  # type: ignore[arg-type]
+        )
+
+
+class Fetcher:
+    """Looks at links. An async context manager: sockets and threads live inside it."""
+
+    def __init__(
+        self,
+        check: CheckSettings,
+        network: NetworkSettings,
+        hosts: Mapping[str, HostSettings],
+        clock: Clock,
+        lanes: Lanes,
+        *,
+        resolver: AbstractResolver | None = None,
+        user_agent: str | None = None,
+        host_pause: HostPause | None = None,
+    ) -> None:
+        """Take the settings, the clock, the lanes, and optionally another resolver.
+
+        A `resolver` answers address *and* port of a name, so that a rehearsal can serve any
+        name on loopback. `host_pause` decides how long a host is left alone after an answer.
+        """
+        self._check = check
+        self._hosts = hosts
+        self._clock = clock
+        self._lanes = lanes
+        self._guard = AddressGuard(network.allow_private)
+        self.wire = Wire(check, network, self._guard, resolver)
+        self._headers = {
+            "Accept": _ACCEPT,
+            "Accept-Language": _ACCEPT_LANGUAGE,
+            "Accept-Encoding": _ACCEPT_ENCODING,
+            "User-Agent": user_agent or check.sent_user_agent,
+        }
+        self._host_pause = host_pause or _default_pause(check)
+
+    async def __aenter__(self) -> Fetcher:
+        await self.wire.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.wire.__aexit__(kind, error, trace)
+
+    async def look(self, url_wire: str, *, on_page: ReadPage) -> Observation:
+        """Look at one address; total for everything a server or a resolver does.
+
+        Raises `HostUnavailable` when a host on the way may not be asked now (a pause it asked
+        for, longer than our patience, or a lease of another process): then nothing was learnt,
+        and the look is to be made at its `until`.
+        """
+        return await self._travel(url_wire, on_page, self._check.timeout.total_seconds(), None)
+
+    async def glance(
+        self, url_wire: str, *, seconds: float, max_body: int, on_page: ReadPage
+    ) -> Observation:
+        """Look with tighter limits: for canaries, probes and robots.txt."""
+        return await self._travel(url_wire, on_page, seconds, max_body)
+
+    async def _travel(
+        self, url_wire: str, on_page: ReadPage, seconds: float, max_body: int | None
+    ) -> Observation:
+        address = read_address(url_wire)
+        if not isinstance(address, Address):
+            return Observation(url_wire, self._clock.now(), error=address.problem)
+        journey = _Journey(address, seconds, max_body)
+        try:
+            while journey.end is None:
+                await self._stay(journey, on_page)
+        except HostUnavailable:
+            if journey.before_refresh is None:
+                raise
+            return journey.before_refresh
+        return journey.end
+
+    async def _stay(self, journey: _Journey, on_page: ReadPage) -> None:
+        """Ask one host, and again for hops inside it; a hop elsewhere gives the lane up first."""
+        if word := self._refusal(journey.address):
+            self._fail(journey, word)
+            return
+        async with self._lanes.hold(journey.address.host) as lane:
+            while journey.end is None and lane.covers(journey.address.host):
+                if word := self._refusal(journey.address):
+                    self._fail(journey, word)
+                    return
+                await self._step(journey, lane, on_page)
+
+    def _refusal(self, address: Address) -> str | None:
+        """Say why this address is not asked at all, before anything is resolved or sent."""
+        own = settings_for(self._hosts, address.host)
+        if own is not None and own.skip:
+            return "host-skipped"
+        return self._guard.refusal_of_host(address.host, _port(address))
+
+    async def _step(self, journey: _Journey, lane: Hold, on_page: ReadPage) -> None:
+        """Ask the present address once (twice where that is allowed) and decide what follows."""
+        cookies = journey.cookies()
+        if (journey.address.wire, cookies) in journey.seen:
+            # Nothing has changed since we were here: it would go round for ever.
+            self._fail(journey, "redirect-loop", journey.hops[-1].status)
+            return
+        journey.seen.add((journey.address.wire, cookies))
+        answer = await self._ask(journey, lane, cookies)
+        if isinstance(answer, Failure):
+            self._fail(journey, answer.word)
+            return
+        host = journey.address.host
+        if answer.status in _FOLLOWED and answer.location:
+            self._follow(journey, answer.status, redirect_target, answer.location)
+        else:
+            await self._arrive(journey, answer, on_page)
+        self._settle_pause(journey, answer, host)
+
+    async def _ask(self, journey: _Journey, lane: Hold, cookies: str) -> Answer | Failure:
+        answer = await self._request(journey, lane, cookies)
+        if not isinstance(answer, Failure):
+            return answer
+        if answer.word in _BROKEN and not answer.heard and not journey.tried_again:
+            journey.tried_again = True
+            answer = await self._request(journey, lane, cookies)
+        if isinstance(answer, Failure) and answer.word in CERTIFICATE_WORDS:
+            fault = answer.word
+            answer = await self._request(journey, lane, "", verify=False)
+            if isinstance(answer, Failure):
+                return Failure(fault, answer.heard)
+            journey.fault = journey.fault or fault
+        return answer
+
+    async def _request(
+        self, journey: _Journey, lane: Hold, cookies: str, *, verify: bool = True
+    ) -> Answer | Failure:
+        headers = self._headers
+        own = settings_for(self._hosts, journey.address.host)
+        if cookies or (own is not None and own.headers):
+            headers = {**headers, **(own.headers if own is not None else {})}
+            if cookies:
+                headers["Cookie"] = cookies
+        async with lane.request():
+            started = time.monotonic()
+            journey.looked_at = journey.looked_at or self._clock.now()
+            answer = await self.wire.get(
+                journey.address.wire,
+                headers,
+                seconds=journey.left,
+                verify=verify,
+                max_body=journey.max_body,
+            )
+            journey.spent += time.monotonic() - started
+        if isinstance(answer, Answer) and verify:
+            journey.keep_cookies(answer.set_cookie)
+        return answer
+
+    def _follow(
+        self,
+        journey: _Journey,
+        status: int,
+        resolve: Callable[[str, bytes], Address | None],
+        location: bytes,
+    ) -> None:
+        target = resolve(journey.address.wire, location)
+        if target is None:
+            self._fail(journey, "bad-redirect", status)
+        elif len(journey.hops) >= self._check.max_redirects:
+            self._fail(journey, "redirect-loop", status)
+        else:
+            journey.hops.append(Hop(status, journey.address.wire))
+            journey.address = target
+
+    async def _arrive(self, journey: _Journey, answer: Answer, on_page: ReadPage) -> None:
+        """Read the page, and follow a refresh that stands in for a redirect."""
+        content_type = answer.headers.get("content-type")
+        page = await _read(on_page, answer, content_type, journey.address.wire)
+        now = self._clock.now()
+        headers = _kept(answer)
+        end = journey.observe(
+            now,
+            status=answer.status,
+            error=journey.fault,
+            headers=headers,
+            content_type=content_type[:_KEPT_LENGTH] if content_type else None,
+            page=page,
+            retry_after=parse_retry_after(headers, now),
+        )
+        target = _refresh(journey, answer, page)
+        if target is None:
+            journey.end = end
+            return
+        journey.before_refresh = end
+        self._follow(journey, answer.status, lambda *_: target, b"")
+
+    def _fail(self, journey: _Journey, word: str, status: int | None = None) -> None:
+        # A refresh that leads nowhere takes nothing from the page it stands on.
+        journey.end = journey.before_refresh or journey.observe(
+            self._clock.now(), status=status, error=word
+        )
+
+    def _settle_pause(self, journey: _Journey, answer: Answer, host: str) -> None:
+        """Leave the host alone if it asked for it; forget old pauses once it answers well."""
+        if answer.status in (429, 503):
+            now = self._clock.now()
+            seen = journey.end or journey.observe(now, status=answer.status)
+            until = self._host_pause(seen, self._lanes.consecutive_pauses(host), now)
+            if until is not None:
+                self._lanes.pause(host, until)
+        elif answer.status < 400 or answer.status == 404:
+            self._lanes.forgive(host)
+
+
+def _default_pause(check: CheckSettings) -> HostPause:
+    policy = Policy.from_settings(check)
+    return lambda seen, consecutive, now: host_pause(seen, consecutive, now, policy)
+
+
+def _port(address: Address) -> int:
+    parts = urlsplit(address.wire)
+    return parts.port or DEFAULT_PORTS[parts.scheme]
+
+
+def _kept(answer: Answer) -> dict[str, str]:
+    kept = {
+        name: value[:_KEPT_LENGTH] for name, value in answer.headers.items() if name in KEPT_HEADERS
+    }
+    if answer.set_cookie:
+        # Names only: some tell who guards the page; values are nobody's business.
+        names = (line.partition("=")[0].strip() for line in answer.set_cookie)
+        kept["set-cookie"] = shown(", ".join(names), _KEPT_LENGTH)
+    return kept
+
+
+async def _read(
+    on_page: ReadPage, answer: Answer, content_type: str | None, url: str
+) -> PageFacts | None:
+    truncated = answer.truncated or answer.broken
+    try:
+        if len(answer.body) <= _INLINE_BODY:
+            return on_page(answer.body, content_type, truncated=truncated, url=url)
+        return await asyncio.to_thread(
+            on_page, answer.body, content_type, truncated=truncated, url=url
+        )
+    except Exception:
+        log.exception("the page of %s could not be read", shown(url))
+        return None
+
+
+def _refresh(journey: _Journey, answer: Answer, page: PageFacts | None) -> Address | None:
+    """Return where a near-empty good page sends its reader within five seconds, once a look."""
+    if journey.before_refresh is not None or not 200 <= answer.status < 300:
+        return None
+    if page is None or page.text_length > _NEAR_EMPTY:
+        return None
+    base = journey.address.wire
+    target = None
+    if page.refresh_url:
+        target = redirect_target(base, page.refresh_url.encode("utf-8", "replace"))
+    elif "refresh" in answer.headers:
+        target = refresh_target(base, answer.headers["refresh"])
+    return target if target is not None and target.wire != base else None

@@ -1,0 +1,321 @@
+"""One GET on the wire: bytes as cited, guarded at connect time, with a limit on everything.
+
+This is the only place of the room that speaks aiohttp. It follows nothing, retries nothing and
+judges nothing: one request in, an `Answer` or the word for its failure out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import os
+import resource
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from aiohttp.client_proto import ResponseHandler
+from yarl import URL
+
+from archiver.checking.address import AddressGuard, is_literal
+from archiver.checking.failures import LOCAL_TROUBLE, word_for
+from archiver.checking.resolver import (
+    AddressRefused,
+    Exchange,
+    GuardedResolver,
+    SystemResolver,
+    current_exchange,
+)
+from archiver.config import CheckSettings, NetworkSettings
+from archiver.errors import ConfigurationError
+from archiver.text import shown
+
+log = logging.getLogger(__name__)
+
+_PIECE = 16 * 1024
+# Reference checking §5.1 row 57: larger limits admitted 12 MB of headers.
+_MAX_HEADER = 32 * 1024
+_MAX_HEADERS = 256
+_MAX_HEADER_BYTES = 64 * 1024
+_SILENCE = 15.0
+# Above this many seconds asyncio's timers are rounded to whole seconds by aiohttp.
+_CEIL_THRESHOLD = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said to one request; `broken` tells that its body ended too early.
+
+    `headers` has lower-case names; of repeated fields the first counts. `location` holds the
+    bytes as sent. `body` is decoded and cut at the limit.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    location: bytes | None
+    set_cookie: tuple[str, ...]
+    body: bytes = b""
+    truncated: bool = False
+    broken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no answer; `heard` tells whether any byte of one had come."""
+
+    word: str
+    heard: bool
+
+
+class _HearingHandler(ResponseHandler):
+    """aiohttp's protocol, telling our `Exchange` when the first byte of an answer comes.
+
+    A connection that broke before any byte may be tried once more, one that broke later not,
+    and aiohttp's exceptions do not tell them apart (reference checking §5.1 row 12).
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._exchange = current_exchange.get()
+
+    def data_received(self, data: bytes) -> None:
+        if self._exchange is not None:
+            self._exchange.heard = True
+        super().data_received(data)
+
+
+def raise_descriptor_limit(wanted: int = 65_536) -> None:
+    """Raise the soft limit of open files towards the hard one (reference perf §1)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    goal = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < goal:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (goal, hard))
+
+
+def trust(ca_file: str) -> ssl.SSLContext:
+    """Return a verifying TLS context; `ca_file` or `SSL_CERT_FILE` replace the system's trust.
+
+    Raises `ConfigurationError` when the file cannot be used.
+    """
+    chosen = ca_file or os.environ.get("SSL_CERT_FILE") or None
+    try:
+        context = ssl.create_default_context(cafile=chosen)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"The certificate file {shown(chosen)} cannot be used: {shown(error)}.",
+            "Correct network.ca_file or SSL_CERT_FILE; it must be a PEM file.",
+        ) from error
+    # Since Python 3.13 strict by default, which refuses chains every browser accepts.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def _no_trust() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def request_url(wire: str) -> URL:
+    """Return the URL object that sends exactly this text (reference checking §5.3)."""
+    url = URL(wire, encoded=True)
+    if wire.endswith("?") and wire.index("?") == len(wire) - 1:
+        # yarl has no spelling for an empty query; the request line takes this cached text.
+        url._cache["raw_path_qs"] = url.raw_path + "?"
+    return url
+
+
+class Wire:
+    """The way out. `async with`; then `get`."""
+
+    def __init__(
+        self,
+        check: CheckSettings,
+        network: NetworkSettings,
+        guard: AddressGuard,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        """Take the limits, the proxy and trust settings, the guard, and a resolver to use."""
+        self._connect_timeout = check.connect_timeout.total_seconds()
+        self._max_body = check.max_body
+        self._proxy = URL(network.proxy) if network.proxy else None
+        self._ca_file = network.ca_file
+        self._guard = guard
+        self._inner_resolver = resolver
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Wire:
+        raise_descriptor_limit()
+        self._trusting = trust(self._ca_file)
+        self._trustless = _no_trust()
+        inner = self._inner_resolver or SystemResolver()
+        self.resolver = GuardedResolver(inner, self._guard, self._connect_timeout * 0.9)
+        connector = aiohttp.TCPConnector(
+            resolver=self.resolver if self._proxy is None else inner,
+            use_dns_cache=False,
+            force_close=True,
+            limit=0,
+            socket_factory=self._open_socket,
+        )
+        loop = asyncio.get_running_loop()
+        connector._factory = cast(
+            "functools.partial[ResponseHandler]", functools.partial(_HearingHandler, loop=loop)
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=65_536,
+            max_line_size=_MAX_HEADER,
+            max_field_size=_MAX_HEADER,
+            max_headers=_MAX_HEADERS,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+        # A resolver that was handed in belongs to whoever made it.
+        if self._inner_resolver is None:
+            await self.resolver.close()
+
+    def _open_socket(self, place: tuple[Any, ...]) -> socket.socket:
+        """Open a socket for an address, or refuse: the last gate, for every address and hop."""
+        family, kind, protocol, _, address = place
+        if self._proxy is not None:
+            # Only the proxy is ever connected to; it is trusted as this one host and port.
+            if address[1] != self._proxy.port:
+                raise AddressRefused("private-address")
+        elif word := self._guard.refusal(address[0], address[1]):
+            raise AddressRefused(word)
+        return socket.socket(family, kind, protocol)
+
+    async def get(
+        self,
+        wire: str,
+        headers: Mapping[str, str],
+        *,
+        seconds: float,
+        verify: bool = True,
+        max_body: int | None = None,
+    ) -> Answer | Failure:
+        """Send one GET and read the answer, within `seconds`; total, never raises for a server.
+
+        The body of an answer with a Location to follow is not read.
+        """
+        exchange = Exchange()
+        token = current_exchange.set(exchange)
+        try:
+            return await self._get(wire, headers, seconds, verify, max_body, exchange)
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            word = word_for(error, exchange, through_proxy=self._proxy is not None)
+            return Failure(word, exchange.heard)
+        except Exception:
+            log.exception("an unexpected error while asking %s", shown(wire))
+            return Failure(LOCAL_TROUBLE, exchange.heard)
+        finally:
+            current_exchange.reset(token)
+
+    async def _get(
+        self,
+        wire: str,
+        headers: Mapping[str, str],
+        seconds: float,
+        verify: bool,
+        max_body: int | None,
+        exchange: Exchange,
+    ) -> Answer | Failure:
+        assert self._session is not None, "use `async with`"
+        deadline = time.monotonic() + seconds
+        async with asyncio.timeout(seconds):
+            url = request_url(wire)
+            if self._proxy is not None:
+                await self._refuse_private_target(url)
+            response = await self._session.get(
+                url,
+                headers=headers,
+                allow_redirects=False,
+                proxy=self._proxy,
+                ssl=self._trusting if verify else self._trustless,
+                timeout=self._limits(seconds),
+            )
+        try:
+            return await self._read(response, deadline, max_body or self._max_body, exchange)
+        finally:
+            response.close()
+
+    def _limits(self, seconds: float) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(
+            total=None,
+            connect=min(self._connect_timeout, seconds * 0.9),
+            sock_read=min(_SILENCE, seconds * 0.9),
+            ceil_threshold=_CEIL_THRESHOLD,
+        )
+
+    async def _refuse_private_target(self, url: URL) -> None:
+        """Resolve what the proxy is to fetch, and refuse it when any address is not public."""
+        host, port = url.raw_host or "", url.port or 80
+        if word := self._guard.refusal_of_host(host, port):
+            raise AddressRefused(word)
+        if is_literal(host):
+            return
+        for found in await self.resolver.resolve_all(host, port):
+            if word := self._guard.refusal(found["host"], found["port"]):
+                raise AddressRefused(word)
+
+    async def _read(
+        self, response: aiohttp.ClientResponse, deadline: float, limit: int, exchange: Exchange
+    ) -> Answer | Failure:
+        raw = response.raw_headers
+        if sum(len(name) + len(value) for name, value in raw) > _MAX_HEADER_BYTES:
+            return Failure("unreadable-http", exchange.heard)
+        location = next((value for name, value in raw if name.lower() == b"location"), None)
+        body, truncated, broken = b"", False, False
+        if not (300 < response.status < 400 and location):
+            body, truncated, broken = await _read_body(response, deadline, limit)
+        return Answer(
+            response.status,
+            _plain_headers(response),
+            location,
+            tuple(response.headers.getall("Set-Cookie", ())),
+            body,
+            truncated,
+            broken,
+        )
+
+
+def _plain_headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    plain: dict[str, str] = {}
+    for name, value in response.headers.items():
+        text = value
+        if not value.isascii():
+            text = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        plain.setdefault(name.lower(), text)
+    return plain
+
+
+async def _read_body(
+    response: aiohttp.ClientResponse, deadline: float, limit: int
+) -> tuple[bytes, bool, bool]:
+    """Return (body, cut at the limit, ended too early); whatever was read is kept (row 60)."""
+    pieces: list[bytes] = []
+    length = 0
+    try:
+        async with asyncio.timeout(max(deadline - time.monotonic(), 0.001)):
+            async for piece in response.content.iter_chunked(_PIECE):
+                pieces.append(piece)
+                length += len(piece)
+                if length > limit:
+                    return b"".join(pieces)[:limit], True, False
+    except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
+        return b"".join(pieces)[:limit], False, True
+    return b"".join(pieces), False, False

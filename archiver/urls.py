@@ -16,11 +16,16 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import parse_qsl, unquote, urlsplit
+from ipaddress import IPv6Address
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import idna
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+# No server takes a longer request line; a host name has at most 253 octets (RFC 1035 §2.3.4),
+# a spelling of one in other scripts or escapes some times more characters.
+MAX_URL = 8192
+MAX_HOST_SPELLING = 1024
 
 # Query keys that make a URL a short-lived permission rather than an address (design §6).
 _EXPIRING_KEYS = frozenset({"x-amz-signature", "signature", "sig", "token", "expires"})
@@ -37,10 +42,16 @@ _TRACKING_KEYS = frozenset(
 _TRACKING_PREFIXES = ("utm_", "guce_referrer")
 _MIRROR_PREFIXES = ("www.", "m.", "mobile.", "amp.", "edition.")
 
-_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*):(?!\d+(?:/|$))")
+# "example.org:8080/x" has no scheme, "Reuters: a headline" neither.
+_SCHEME = re.compile(
+    r"^(?:(tel|sms|fax|doi|urn|isbn|mailto):|([A-Za-z][A-Za-z0-9+.\-]*):(?!\d+(?:/|$)|\s))", re.I
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_HOST_LABEL = re.compile(r"^[a-z0-9_](?:[a-z0-9_\-]{0,61}[a-z0-9_])?$")
-_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+# As the resolver takes them: an underscore or an outer hyphen is against RFC 1123, and in use.
+_HOST_LABEL = re.compile(r"[a-z0-9_\-]{1,63}")
+# Escapes that a stray percent sign could swallow ("%%34%31") are left alone.
+_ESCAPE = re.compile(r"(?<!%)(?<!%[0-9A-Fa-f])%([0-9A-Fa-f]{2})")
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::([0-9]{0,5}))?")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _HOME_FILE = re.compile(
     r"^(?:index|default|home|main|start|welcome)(?:\.(?:html?|php|aspx?|jsp|cfm|do))?$", re.I
@@ -52,9 +63,20 @@ def _respell(text: str) -> str:
     return re.sub(r"^(https?):?/*", lambda match: match[1].lower() + "://", text, flags=re.I)
 
 
+def _spell_scheme(text: str) -> str:
+    scheme, rest = text.split("://", 1)
+    return ("https://" if "s" in scheme.lower() else "http://") + rest
+
+
+def _only_url(text: str) -> str:
+    found = re.findall(r"https?://[^\s<>\"]+", text, re.I)
+    return found[0].rstrip(".,;:!?)]}'") if len(found) == 1 else text
+
+
 # Spellings that were meant as http(s) but are none; each is proposed, never guessed silently.
 _MENDINGS = (
-    (re.compile(r"^h(?:xx|tt|XX)ps?://", re.I), lambda text: re.sub(r"^h\w\wp", "http", text)),
+    (re.compile(r"^https?://https?:/*", re.I), lambda text: _respell(text.split("//", 1)[1])),
+    (re.compile(r"^(?:hxx|htt?|t{1,2}|hh?tt?|http)ps{0,2}://", re.I), _spell_scheme),
     (re.compile(r"^https?%3a", re.I), unquote),
     (re.compile(r"^https?(?::/{0,2}|/{1,2})(?=[^/:])", re.I), _respell),
     (re.compile(r"^https?:///+", re.I), lambda text: re.sub(r":/+", "://", text, count=1)),
@@ -63,6 +85,8 @@ _MENDINGS = (
         re.compile(r"^(?:www\.)?[a-z0-9\-]+(?:\.[a-z0-9\-]+)+(?:[/?:]|$)", re.I),
         lambda text: "https://" + text,
     ),
+    (re.compile(r"^//[^/]"), lambda text: "https:" + text),
+    (re.compile(r".*https?://", re.I | re.S), _only_url),
 )
 
 
@@ -106,25 +130,25 @@ def read_address(raw: str) -> Address | BadAddress:
     cited = raw.strip()
     if not cited:
         return BadAddress("missing-url", "The source has no URL.")
+    if len(cited) > MAX_URL:
+        return BadAddress("not-a-url", f"The URL is longer than {MAX_URL} characters.")
     if _CONTROL.search(cited) or "\\" in cited:
         return BadAddress("not-a-url", "The URL contains a control character or a backslash.")
-    scheme = _SCHEME.match(cited)
-    if scheme is None or _looks_misspelt(cited):
+    match = _SCHEME.match(cited)
+    if match is None or _looks_misspelt(cited):
         return BadAddress("not-a-url", "This is no http(s) URL.", _mend(cited))
-    if scheme[1].lower() not in DEFAULT_PORTS:
-        return BadAddress(
-            "unsupported-scheme",
-            f"Only http and https can be looked at, not {scheme[1]}:.",
-            _mend(cited),
-        )
+    scheme = match[1] or match[2]
+    if scheme.lower() not in DEFAULT_PORTS:
+        message = f"Only http and https can be looked at, not {scheme[:30]}:."
+        return BadAddress("unsupported-scheme", message, _mend(cited))
     return _read_http(cited)
 
 
 def _looks_misspelt(cited: str) -> bool:
     lowered = cited[:12].lower()
     if lowered.startswith(("http:", "https:")):
-        return not re.match(r"^https?://[^/?#]", lowered)
-    return bool(re.match(r"^hxxps?:", lowered))
+        return not re.match(r"^https?://(?!https?:)[^/?#]", cited[:20].lower())
+    return bool(re.match(r"^(?:hxx|ht?|t{1,2}|hh?tt?|http)ps{0,2}://", lowered))
 
 
 def _mend(cited: str) -> str | None:
@@ -162,7 +186,7 @@ def _read_http(cited: str) -> Address | BadAddress:
 
 def _read_authority(scheme: str, authority: str) -> tuple[str, str] | None:
     """Return (host, ":port" or ""), or None when either is unusable."""
-    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::(\d{0,5}))?", authority)
+    match = _AUTHORITY.fullmatch(authority) if len(authority) <= MAX_HOST_SPELLING else None
     if match is None or (match[2] and int(match[2]) > 65535):
         return None
     host = _read_host(match[1])
@@ -175,18 +199,30 @@ def _read_authority(scheme: str, authority: str) -> tuple[str, str] | None:
 @lru_cache(maxsize=4096)
 def _read_host(text: str) -> str | None:
     if text.startswith("["):
+        try:
+            IPv6Address(text[1:-1])
+        except ValueError:
+            return None
         return text[1:-1].lower()
     host = unquote(text) if "%" in text else text
-    if not host.isascii():
-        try:
-            host = idna.encode(host, uts46=True, transitional=False).decode("ascii")
-        except (idna.IDNAError, UnicodeError):
-            return None
-    host = host.lower()
+    try:
+        host = host.lower() if host.isascii() else _to_a_labels(host)
+    except (idna.IDNAError, ValueError):  # a UnicodeError is a ValueError
+        return None
     labels = host.removesuffix(".").split(".")
-    if len(host) > 254 or not all(_HOST_LABEL.match(label) for label in labels):
+    if len(host) > 254 or not all(_HOST_LABEL.fullmatch(label) for label in labels):
         return None
     return host
+
+
+def _to_a_labels(host: str) -> str:
+    """Return the host as A-labels; names IDNA 2008 forbids (emoji) as browsers spell them."""
+    mapped = idna.uts46_remap(host, std3_rules=False, transitional=False)
+    labels = (
+        label if label.isascii() else "xn--" + label.encode("punycode").decode("ascii")
+        for label in mapped.split(".")
+    )
+    return ".".join(labels).lower()
 
 
 def wire_target(target: str) -> str:
@@ -267,10 +303,15 @@ def is_tracking(key: str) -> bool:
 
 def host_of(url: str) -> str:
     """Return the lower-case host of an http(s) URL without port, or "" when it has none."""
+    return (_split(url).hostname or "").lower()
+
+
+def _split(url: str) -> SplitResult:
+    """Split a URL; one that Python's rules refuse (`http://[`) has no parts."""
     try:
-        return (urlsplit(url).hostname or "").lower()
+        return urlsplit(url)
     except ValueError:
-        return ""
+        return urlsplit("")
 
 
 def bare_host(host: str) -> str:
@@ -302,7 +343,7 @@ def site_of(host: str) -> str:
 
 def is_home(url: str) -> bool:
     """Say whether a URL is a site's front page (reference checking §4.6, "Home")."""
-    parts = urlsplit(url)
+    parts = _split(url)
     segments = [segment for segment in parts.path.split("/") if segment]
     if segments and _LOCALE.match(segments[0]):
         segments = segments[1:]
@@ -315,7 +356,7 @@ def is_home(url: str) -> bool:
 
 def grouping_key(url: str) -> str:
     """Return a loose key for "the same page": no scheme, mirror prefix, tracking or end slash."""
-    parts = urlsplit(url)
+    parts = _split(url)
     query = "&".join(
         part for part in parts.query.split("&") if part and not is_tracking(part.partition("=")[0])
     )
@@ -329,7 +370,7 @@ def slug_words(url: str) -> list[str]:
     Reference checking §9: split at `-_+.`, without extension and ids.
     """
     best: list[str] = []
-    for segment in urlsplit(url).path.split("/"):
+    for segment in _split(url).path.split("/"):
         stem = re.sub(r"\.[A-Za-z]{2,5}$", "", unquote(segment))
         words = [
             word
@@ -353,7 +394,7 @@ def capture_identity(url: str) -> str:
     cut = min((text.find(mark) for mark in "/?" if mark in text), default=len(text))
     authority, target = text[:cut].lower(), text[cut:]
     authority = re.sub(r":(?:80|443)?$", "", authority)
-    host = _read_host(authority) or authority
+    host = (_read_host(authority) if len(authority) <= MAX_HOST_SPELLING else None) or authority
     target = wire_target(target)
     escapes = _ESCAPE.sub(lambda match: match[0].upper(), target)
     return host.removeprefix("www.") + escapes

@@ -98,16 +98,18 @@ class Address:
         return f"{self.scheme}://{self.host}{self.target}"
 
     def fill(self, template: str) -> str:
-        """Write the cited address into a template with `{host} {target} {path} {url} {slug}`."""
-        path = self.target.partition("?")[0]
-        slug = path.rstrip("/").rsplit("/", 1)[-1].partition(".")[0]
+        """Write the cited address into a template with the fields below.
+
+        `{slug}` is the last path segment, `{words}` the same as a form would send it.
+        """
+        slug = self.target.partition("?")[0].rstrip("/").rsplit("/", 1)[-1]
         return template.format(
             host=self.host,
             target=self.target,
-            path=path,
             url=self.url,
             quoted=quote(self.url, safe=""),
-            slug=slug.replace("-", "+"),
+            slug=slug,
+            words=slug.replace("-", "+"),
         )
 
 
@@ -167,8 +169,7 @@ def sweep(status: int, template: str, end: Behaviour) -> Behaviour:
     """Redirect every address of the host to one place, and answer there with `end`."""
 
     def behave(cited: Address, visit: Visit) -> Outcome:
-        goal = template.replace("{host}", visit.host) if "{host}" in template else template
-        goal = cited.fill(goal)
+        goal = cited.fill(template)
         arrived = urlsplit(visit.url)[:3] == urlsplit(goal)[:3]
         return end(cited, visit) if arrived else redirect(status, goal)
 

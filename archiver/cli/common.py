@@ -83,10 +83,13 @@ class Application:
 
     def start_logging(self) -> None:
         """Send log records to standard error as `[log]` and the global options say."""
+        from archiver.config import account_keys
         from archiver.logs import set_up
 
         log = self.settings.log
-        set_up(log.level, log.format, sys.stderr, self.environ)
+        keys = account_keys(self.loaded, self.environ)
+        secrets = (keys.access, keys.secret) if keys else ()
+        set_up(log.level, log.format, sys.stderr, self.environ, secrets)
 
     @cached_property
     def stdout(self) -> Console:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from archiver.config import catalogue
 from archiver.config.account import account_keys, keys_refusal
-from archiver.config.loading import DEFAULT, Loaded
+from archiver.config.loading import Loaded
 from archiver.errors import ConfigurationError
 from archiver.text import shown
 
@@ -64,14 +64,17 @@ def remarks(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[str]:
     if unbuilt:
         yield f"report.formats names formats this version cannot write: {', '.join(unbuilt)}."
     idle = [
-        option
-        for option, origin in loaded.origins.items()
-        if origin != DEFAULT and not catalogue.has_effect(option)
+        key
+        for key, option in catalogue.options().items()
+        if not catalogue.has_effect(key) and loaded.written[key] != option.default
     ]
     if idle:
         yield f"Set, but without effect in this version: {', '.join(idle)}."
 
 
 def without_effect() -> list[str]:
-    """Return every option that has no effect in this version."""
-    return [option for option in catalogue.options() if not catalogue.has_effect(option)]
+    """Return what has no effect in this version: options, and whole sections in brackets."""
+    return [
+        f"[{name}]" if name in catalogue.sections() else name
+        for name in sorted(catalogue.NOT_YET_EFFECTIVE)
+    ]

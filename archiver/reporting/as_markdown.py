@@ -85,7 +85,10 @@ def render(data: ReportData) -> Iterator[str]:
     yield from _years(data)
     yield from _changes(data)
     yield from _problems(data)
-    yield f"---\nMade {moment(data.generated_at)} by archiver {data.version}".rstrip() + ".\n"
+    yield (
+        f"---\nMade {moment(data.generated_at)} by archiver {escape(shown(data.version))}".rstrip()
+        + ".\n"
+    )
 
 
 _SUSPECT_TEXT = (

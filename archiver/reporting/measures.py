@@ -122,11 +122,15 @@ def _pair(interval: Interval | None) -> list[float]:
 
 
 def percent(share: float | None) -> str:
-    """Write a share as `7.2 %`; `< 0.1 %` rather than a rounded 0, `—` when there is none."""
+    """Write a share as `7.2 %`; `< 0.1 %` rather than a rounded 0, `—` when there is none.
+
+    The space is a no-break space: number and sign stay on one line.
+    """
     if share is None:
         return "—"
     if 0 < share < 0.0005:
-        return "< 0.1 %"
+        return "<\u00a00.1\u00a0%"
     if 0.9995 <= share < 1:
-        return "> 99.9 %"
-    return f"{share * 100:.1f} %" if 0 < share < 1 else f"{share * 100:.0f} %"
+        return ">\u00a099.9\u00a0%"
+    digits = 1 if 0 < share < 1 else 0
+    return f"{share * 100:.{digits}f}\u00a0%"

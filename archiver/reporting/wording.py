@@ -195,7 +195,7 @@ def step_of(row: Row) -> NextStep:
 def _yaml_line(key: str, url: str) -> str:
     """Write a line that can be pasted into an event file and read back as this very URL."""
     text = shown_address(url)
-    plain = re.fullmatch(r"https?://[^\s\"'`{}\[\],&*|>%@]*[^\s:]", text) and " #" not in text
+    plain = re.fullmatch(r"https?://[^\s,\[\]{}]*[^\s,\[\]{}:]", text)
     return f"{key}: {text if plain else json.dumps(text, ensure_ascii=False)}"
 
 
@@ -264,9 +264,8 @@ def _failing_step(row: Row) -> NextStep:
     sentence = _sentence(advice(row["reason"] or "")) or "Nothing to do yet."
     if row["next_look_at"]:
         sentence += f" We look again on {day_of(row['next_look_at'])}."
-    if row["archive_url"] and not has_good_claim(row):
-        capture = _paste_capture(row)
-        return NextStep(f"{sentence} To be safe today: {_lower(capture.sentence)}", capture.paste)
+    if row["archive_url"]:
+        sentence += " Should it be gone, a capture is known."
     return NextStep(sentence)
 
 
@@ -278,7 +277,7 @@ def _blocked_step(row: Row) -> NextStep:
     if row["reason"] == "private-address":
         return NextStep("Check the address: it is not on the public internet.")
     return NextStep(
-        "Open it in a browser, for we are refused; then say what you saw (`alive` or `gone`):",
+        "Open it in a browser, for we are refused; then say what you saw, alive or gone:",
         _command("mark", row, "alive"),
     )
 

@@ -11,20 +11,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import timedelta
 from types import TracebackType
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from aiohttp import CookieJar
 from aiohttp.abc import AbstractResolver
-from yarl import URL
 
 from archiver.checking.address import AddressGuard
 from archiver.checking.failures import CERTIFICATE_WORDS
-from archiver.checking.hops import redirect_target, refresh_target
+from archiver.checking.hops import redirect_target, refresh_target, sibling_of
+from archiver.checking.journey import Journey, kept_headers
 from archiver.checking.lanes import Hold, HostUnavailable, Lanes, settings_for
 from archiver.checking.policy import Policy
+from archiver.checking.robots import MAX_BYTES, MemoryRobots, Robots, RobotsMemory, read_robots
 from archiver.checking.schedule import host_pause, parse_retry_after
 from archiver.checking.wire import Answer, Failure, Wire
 from archiver.clock import Clock
@@ -41,19 +41,6 @@ _ACCEPT_LANGUAGE = "en;q=0.9,*;q=0.8"
 # br and zstd need packages we do not ship (reference checking §5.2).
 _ACCEPT_ENCODING = "gzip, deflate"
 
-# The header fields rules read (reference checking §4.1, §7.2) and people ask for.
-KEPT_HEADERS = frozenset(
-    {
-        *("server", "via", "date", "content-type", "content-encoding", "content-length"),
-        *("content-disposition", "last-modified", "location", "refresh", "x-robots-tag"),
-        *("retry-after", "ratelimit", "x-ratelimit-remaining", "x-ratelimit-reset"),
-        *("cf-mitigated", "cf-ray", "akamai-cache-status", "x-dd-b", "x-datadome-cid"),
-        *("x-datadome", "x-px-authorization", "x-cdn", "x-iinfo", "x-amzn-waf-action"),
-        *("x-cache", "x-kpsdk-ct", "x-kasada", "x-vercel-mitigated", "x-sucuri-block"),
-        *("x-sucuri-id", "x-networkmanager-status"),
-    }
-)
-_KEPT_LENGTH = 200
 # Words for a broken connection that is worth one second try, if no byte of an answer came.
 _BROKEN = frozenset({"empty-answer", "reset"})
 _FOLLOWED = frozenset({301, 302, 303, 307, 308})
@@ -61,9 +48,9 @@ _FOLLOWED = frozenset({301, 302, 303, 307, 308})
 _NEAR_EMPTY = 500
 # Parsing a page of this size would hold up every other look for milliseconds.
 _INLINE_BODY = 128 * 1024
-_PROBE_BODY = 128 * 1024
-# Hops that quarrel for the whole time limit would each get a sliver; none is worth less.
-_LEAST_SECONDS = 0.05
+# How long an answer about robots.txt is believed (one request a month; RFC 9309 §2.4 would
+# have it asked daily, for crawlers that come daily).
+_ROBOTS_LIFE = timedelta(days=30)
 
 
 class ReadPage(Protocol):
@@ -73,57 +60,6 @@ class ReadPage(Protocol):
         self, body: bytes, content_type: str | None, /, *, truncated: bool, url: str
     ) -> PageFacts:
         """Read one page; total."""
-
-
-HostPause = Callable[[Observation, int, datetime], datetime | None]
-
-
-class _Journey:
-    """One look under way."""
-
-    def __init__(self, address: Address, seconds: float, max_body: int | None) -> None:
-        self.cited = address.wire
-        self.address = address
-        self.seconds = seconds
-        self.max_body = max_body
-        self.looked_at: datetime | None = None
-        self.spent = 0.0
-        self.hops: list[Hop] = []
-        self.jar: CookieJar | None = None
-        self.fault: str | None = None
-        self.tried_again = False
-        self.seen: set[tuple[str, str]] = set()
-        self.before_refresh: Observation | None = None
-        self.end: Observation | None = None
-
-    @property
-    def left(self) -> float:
-        return max(self.seconds - self.spent, _LEAST_SECONDS)
-
-    def cookies(self) -> str:
-        """Return the Cookie header for the present address, "" for none."""
-        if self.jar is None:
-            return ""
-        found = self.jar.filter_cookies(URL(self.address.wire, encoded=True))
-        return "; ".join(f"{one.key}={one.coded_value}" for one in found.values())
-
-    def keep_cookies(self, lines: tuple[str, ...]) -> None:
-        if lines:
-            if self.jar is None:
-                # Unsafe: cookies of IP hosts count too; unquoted: values return as they came
-                # (reference checking §5.2).
-                self.jar = CookieJar(unsafe=True, quote_cookie=False)
-            self.jar.update_cookies_from_headers(lines, URL(self.address.wire, encoded=True))
-
-    def observe(self, now: datetime, **facts: object) -> Observation:
-        return Observation(
-            url=self.cited,
-            looked_at=self.looked_at or now,
-            final_url=self.address.wire,
-            redirects=tuple(self.hops),
-            duration=round(self.spent, 3),
-            **facts,  # type: ignore[arg-type]
-        )
 
 
 class Fetcher:
@@ -139,12 +75,13 @@ class Fetcher:
         *,
         resolver: AbstractResolver | None = None,
         user_agent: str | None = None,
-        host_pause: HostPause | None = None,
+        robots: RobotsMemory | None = None,
     ) -> None:
         """Take the settings, the clock, the lanes, and optionally another resolver.
 
         A `resolver` answers address *and* port of a name, so that a rehearsal can serve any
-        name on loopback. `host_pause` decides how long a host is left alone after an answer.
+        name on loopback. `robots` remembers
+        what robots.txt files said.
         """
         self._check = check
         self._hosts = hosts
@@ -158,7 +95,8 @@ class Fetcher:
             "Accept-Encoding": _ACCEPT_ENCODING,
             "User-Agent": user_agent or check.sent_user_agent,
         }
-        self._host_pause = host_pause or _default_pause(check)
+        self._policy = Policy.from_settings(check)
+        self._robots = robots if robots is not None else MemoryRobots()
 
     async def __aenter__(self) -> Fetcher:
         await self.wire.__aenter__()
@@ -179,21 +117,74 @@ class Fetcher:
         for, longer than our patience, or a lease of another process): then nothing was learnt,
         and the look is to be made at its `until`.
         """
-        return await self._travel(url_wire, on_page, self._check.timeout.total_seconds(), None)
+        return await self._travel(
+            url_wire, on_page, self._check.timeout.total_seconds(), self._check.max_redirects
+        )
 
     async def glance(
-        self, url_wire: str, *, seconds: float, max_body: int, on_page: ReadPage
+        self,
+        url_wire: str,
+        *,
+        seconds: float,
+        max_body: int,
+        max_redirects: int,
+        on_page: ReadPage,
     ) -> Observation:
-        """Look with tighter limits: for canaries, probes and robots.txt."""
-        return await self._travel(url_wire, on_page, seconds, max_body)
+        """Look with tighter limits: for canaries and robots.txt. Same manners, same guard.
+
+        With no redirects allowed an answer that is one is observed as it stands.
+        """
+        return await self._travel(url_wire, on_page, seconds, max_redirects, max_body)
+
+    async def probe(self, url_wire: str, *, on_page: ReadPage) -> Observation | None:
+        """Look at an invented sibling of an address, to learn what "not there" looks like here.
+
+        None when there is no sibling to invent, when robots.txt does not allow it, or when the
+        host may not be asked now. Two requests at most, one of them for robots.txt.
+        """
+        sibling = sibling_of(url_wire)
+        address = read_address(sibling) if sibling is not None else None
+        if not isinstance(address, Address):
+            return None
+        try:
+            robots = await self._robots_of(address)
+            if not robots.allows(address.wire):
+                return None
+            return await self.look(address.wire, on_page=on_page)
+        except HostUnavailable:
+            return None
+
+    async def _robots_of(self, address: Address) -> Robots:
+        origin = "/".join(address.wire.split("/")[:3])
+        now = self._clock.now()
+        known = self._robots.get(origin)
+        if known is not None and now - known.asked_at < _ROBOTS_LIFE:
+            return known
+        body = b""
+
+        def keep(found: bytes, *_: object, **__: object) -> PageFacts:
+            nonlocal body
+            body = found
+            return PageFacts()
+
+        seconds = self._check.timeout.total_seconds()
+        seen = await self._travel(origin + "/robots.txt", keep, seconds, 5, MAX_BYTES)
+        robots = read_robots(seen.status, body, self._headers["User-Agent"], now)
+        self._robots.put(origin, robots)
+        return robots
 
     async def _travel(
-        self, url_wire: str, on_page: ReadPage, seconds: float, max_body: int | None
+        self,
+        url_wire: str,
+        on_page: ReadPage,
+        seconds: float,
+        max_redirects: int,
+        max_body: int | None = None,
     ) -> Observation:
         address = read_address(url_wire)
         if not isinstance(address, Address):
             return Observation(url_wire, self._clock.now(), error=address.problem)
-        journey = _Journey(address, seconds, max_body)
+        journey = Journey(address, seconds, max_redirects, max_body)
         try:
             while journey.end is None:
                 await self._stay(journey, on_page)
@@ -203,7 +194,7 @@ class Fetcher:
             return journey.before_refresh
         return journey.end
 
-    async def _stay(self, journey: _Journey, on_page: ReadPage) -> None:
+    async def _stay(self, journey: Journey, on_page: ReadPage) -> None:
         """Ask one host, and again for hops inside it; a hop elsewhere gives the lane up first."""
         if word := self._refusal(journey.address):
             self._fail(journey, word)
@@ -222,7 +213,7 @@ class Fetcher:
             return "host-skipped"
         return self._guard.refusal_of_host(address.host, _port(address))
 
-    async def _step(self, journey: _Journey, lane: Hold, on_page: ReadPage) -> None:
+    async def _step(self, journey: Journey, lane: Hold, on_page: ReadPage) -> None:
         """Ask the present address once (twice where that is allowed) and decide what follows."""
         cookies = journey.cookies()
         if (journey.address.wire, cookies) in journey.seen:
@@ -235,13 +226,13 @@ class Fetcher:
             self._fail(journey, answer.word)
             return
         host = journey.address.host
-        if answer.status in _FOLLOWED and answer.location:
+        if answer.status in _FOLLOWED and answer.location and journey.max_redirects:
             self._follow(journey, answer.status, redirect_target, answer.location)
         else:
             await self._arrive(journey, answer, on_page)
         self._settle_pause(journey, answer, host)
 
-    async def _ask(self, journey: _Journey, lane: Hold, cookies: str) -> Answer | Failure:
+    async def _ask(self, journey: Journey, lane: Hold, cookies: str) -> Answer | Failure:
         answer = await self._request(journey, lane, cookies)
         if not isinstance(answer, Failure):
             return answer
@@ -257,7 +248,7 @@ class Fetcher:
         return answer
 
     async def _request(
-        self, journey: _Journey, lane: Hold, cookies: str, *, verify: bool = True
+        self, journey: Journey, lane: Hold, cookies: str, *, verify: bool = True
     ) -> Answer | Failure:
         headers = self._headers
         own = settings_for(self._hosts, journey.address.host)
@@ -282,7 +273,7 @@ class Fetcher:
 
     def _follow(
         self,
-        journey: _Journey,
+        journey: Journey,
         status: int,
         resolve: Callable[[str, bytes], Address | None],
         location: bytes,
@@ -290,24 +281,24 @@ class Fetcher:
         target = resolve(journey.address.wire, location)
         if target is None:
             self._fail(journey, "bad-redirect", status)
-        elif len(journey.hops) >= self._check.max_redirects:
+        elif len(journey.hops) >= journey.max_redirects:
             self._fail(journey, "redirect-loop", status)
         else:
             journey.hops.append(Hop(status, journey.address.wire))
             journey.address = target
 
-    async def _arrive(self, journey: _Journey, answer: Answer, on_page: ReadPage) -> None:
+    async def _arrive(self, journey: Journey, answer: Answer, on_page: ReadPage) -> None:
         """Read the page, and follow a refresh that stands in for a redirect."""
         content_type = answer.headers.get("content-type")
         page = await _read(on_page, answer, content_type, journey.address.wire)
         now = self._clock.now()
-        headers = _kept(answer)
+        headers = kept_headers(answer)
         end = journey.observe(
             now,
             status=answer.status,
             error=journey.fault,
             headers=headers,
-            content_type=content_type[:_KEPT_LENGTH] if content_type else None,
+            content_type=content_type[:300] if content_type else None,
             page=page,
             retry_after=parse_retry_after(headers, now),
         )
@@ -318,43 +309,28 @@ class Fetcher:
         journey.before_refresh = end
         self._follow(journey, answer.status, lambda *_: target, b"")
 
-    def _fail(self, journey: _Journey, word: str, status: int | None = None) -> None:
+    def _fail(self, journey: Journey, word: str, status: int | None = None) -> None:
         # A refresh that leads nowhere takes nothing from the page it stands on.
         journey.end = journey.before_refresh or journey.observe(
             self._clock.now(), status=status, error=word
         )
 
-    def _settle_pause(self, journey: _Journey, answer: Answer, host: str) -> None:
+    def _settle_pause(self, journey: Journey, answer: Answer, host: str) -> None:
         """Leave the host alone if it asked for it; forget old pauses once it answers well."""
         if answer.status in (429, 503):
             now = self._clock.now()
             seen = journey.end or journey.observe(now, status=answer.status)
-            until = self._host_pause(seen, self._lanes.consecutive_pauses(host), now)
+            pauses = self._lanes.consecutive_pauses(host)
+            until = host_pause(seen, pauses, now, self._policy)
             if until is not None:
                 self._lanes.pause(host, until)
         elif answer.status < 400 or answer.status == 404:
             self._lanes.forgive(host)
 
 
-def _default_pause(check: CheckSettings) -> HostPause:
-    policy = Policy.from_settings(check)
-    return lambda seen, consecutive, now: host_pause(seen, consecutive, now, policy)
-
-
 def _port(address: Address) -> int:
     parts = urlsplit(address.wire)
     return parts.port or DEFAULT_PORTS[parts.scheme]
-
-
-def _kept(answer: Answer) -> dict[str, str]:
-    kept = {
-        name: value[:_KEPT_LENGTH] for name, value in answer.headers.items() if name in KEPT_HEADERS
-    }
-    if answer.set_cookie:
-        # Names only: some tell who guards the page; values are nobody's business.
-        names = (line.partition("=")[0].strip() for line in answer.set_cookie)
-        kept["set-cookie"] = shown(", ".join(names), _KEPT_LENGTH)
-    return kept
 
 
 async def _read(
@@ -372,9 +348,11 @@ async def _read(
         return None
 
 
-def _refresh(journey: _Journey, answer: Answer, page: PageFacts | None) -> Address | None:
+def _refresh(journey: Journey, answer: Answer, page: PageFacts | None) -> Address | None:
     """Return where a near-empty good page sends its reader within five seconds, once a look."""
-    if journey.before_refresh is not None or not 200 <= answer.status < 300:
+    if journey.before_refresh is not None or not journey.max_redirects:
+        return None
+    if not 200 <= answer.status < 300:
         return None
     if page is None or page.text_length > _NEAR_EMPTY:
         return None

@@ -6,9 +6,10 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from archiver.errors import ConfigurationError
 from archiver.model import Problem
@@ -17,8 +18,7 @@ from archiver.text import shown
 MAX_KEY = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class FileStamp:
+class FileStamp(NamedTuple):
     """What tells an unchanged file: size in bytes, mtime in nanoseconds, inode."""
 
     size: int
@@ -26,8 +26,7 @@ class FileStamp:
     inode: int
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
+class FoundFile(NamedTuple):
     """A file that the patterns name.
 
     `path` is the key it has everywhere: the folder as written, "/", the relative path, made
@@ -36,7 +35,7 @@ class FoundFile:
     """
 
     path: str
-    location: Path
+    location: str
     stamp: FileStamp | None = None
     problem: Problem | None = None
 
@@ -44,18 +43,30 @@ class FoundFile:
 def find_files(roots: Sequence[tuple[str, Path]], include: Sequence[str]) -> Iterator[FoundFile]:
     """Yield the files under `roots` (as written, where it is) that match a pattern of `include`.
 
-    Sorted by path, hidden names left out, links to folders not followed. A root may be a file,
-    which needs no pattern. Raises ConfigurationError when a root cannot be read.
+    Sorted by path, hidden names left out, links to folders not followed, no path twice. A root
+    may be a file, which needs no pattern. Raises ConfigurationError when a root cannot be read.
     """
     matches = _matcher(tuple(include))
-    altered: set[str] = set()
+    seen: set[str] = set()
     for written, root in roots:
         for found in _under_root(written.rstrip("/") or "/", root, matches):
-            if "\ufffd" in found.path:  # two hostile names may become one key
-                if found.path in altered:
-                    continue
-                altered.add(found.path)
-            yield found
+            if found.path in seen:
+                if "\ufffd" not in found.path:
+                    continue  # one root lies inside another
+                yield (renamed := _renamed(found, seen))
+                seen.add(renamed.path)
+            else:
+                yield found
+                seen.add(found.path)
+
+
+def _renamed(found: FoundFile, seen: set[str]) -> FoundFile:
+    """Give a file another key: two hostile names may look alike once they are fit to be shown."""
+    number = 2
+    while (key := f"{found.path}~{number}") in seen:
+        number += 1
+    problem = found.problem and replace(found.problem, path=key)
+    return found._replace(path=key, problem=problem)
 
 
 def _under_root(written: str, root: Path, matches: re.Pattern[str]) -> Iterator[FoundFile]:
@@ -77,42 +88,42 @@ def _under_root(written: str, root: Path, matches: re.Pattern[str]) -> Iterator[
 
 def _walk(written: str, root: str, matches: re.Pattern[str]) -> Iterator[FoundFile]:
     # An own stack: a hostile tree may be deeper than Python's.
-    waiting = [_listing(written, root, "")]
+    base = written.rstrip("/") + "/"
+    waiting = _listing(base, root, "")
     while waiting:
-        item = next(waiting[-1], None)
-        if item is None:
-            waiting.pop()
-        elif isinstance(item, FoundFile):
+        item = waiting.pop()
+        if isinstance(item, FoundFile):
             yield item
-        else:
-            relative, entry = item
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(_listing(written, entry.path, relative + "/"))
-            elif matches.fullmatch(relative):
-                found = _found(f"{written.rstrip('/')}/{relative}", root, entry)
-                if found is not None:
-                    yield found
+            continue
+        relative, entry = item
+        if entry.is_dir(follow_symlinks=False):
+            waiting += _listing(base, entry.path, relative + "/")
+        elif matches.fullmatch(relative):
+            found = _found(base + relative, root, entry)
+            if found is not None:
+                yield found
 
 
-def _listing(
-    written: str, folder: str, prefix: str
-) -> Iterator[FoundFile | tuple[str, os.DirEntry[str]]]:
+_Listed = list[FoundFile | tuple[str, os.DirEntry[str]]]
+
+
+def _listing(base: str, folder: str, prefix: str) -> _Listed:
+    """Return what stands in a folder, last name first, or why it cannot be read."""
     try:
         with os.scandir(folder) as entries:
-            listed = sorted(entries, key=lambda entry: entry.name)
+            listed = [(prefix + entry.name, entry) for entry in entries if entry.name[0] != "."]
     except FileNotFoundError:
-        return  # gone since its parent was listed
+        return []  # gone since its parent was listed
     except OSError as fault:
-        key = shown(f"{written.rstrip('/')}/{prefix}".rstrip("/"), MAX_KEY)
-        yield _refused(key, folder, f"The folder cannot be read ({fault.strerror})")
-        return
-    for entry in listed:
-        if not entry.name.startswith("."):
-            yield prefix + entry.name, entry
+        key = shown((base + prefix).rstrip("/"), MAX_KEY)
+        return [_refused(key, folder, f"The folder cannot be read ({fault.strerror})")]
+    listed.sort(key=lambda item: item[0], reverse=True)
+    return [*listed]
 
 
 def _found(key: str, root: str, entry: os.DirEntry[str]) -> FoundFile | None:
-    key = shown(key, MAX_KEY)
+    if not (key.isascii() and key.isprintable() and len(key) <= MAX_KEY):
+        key = shown(key, MAX_KEY)
     try:
         if not entry.is_symlink():
             return _judged(key, entry.path, entry.stat(follow_symlinks=False))
@@ -134,13 +145,13 @@ def _judged(key: str, location: str, status: os.stat_result) -> FoundFile:
     if not stat.S_ISREG(status.st_mode):
         return _refused(key, location, "This is no regular file (a pipe, socket or device)")
     stamp = FileStamp(status.st_size, status.st_mtime_ns, status.st_ino)
-    return FoundFile(key, Path(location), stamp)
+    return FoundFile(key, location, stamp)
 
 
 def _refused(key: str, location: str, what: str) -> FoundFile:
     message = f"{what}; remove it, or put a readable file in its place."
     problem = Problem(key, 1, None, "unreadable-file", message)
-    return FoundFile(key, Path(location), None, problem)
+    return FoundFile(key, location, None, problem)
 
 
 @lru_cache(maxsize=16)

@@ -84,7 +84,7 @@ class _Reader:
     def _listed_event(self, item: Node) -> None:
         if isinstance(item, MappingNode):
             self._event(item)
-        else:
+        elif not isinstance(item, SequenceNode) or item.whole:
             message = "Not an event: write it as a mapping (id, date, title, sources)."
             self._report(item.line, None, "bad-shape", message)
 

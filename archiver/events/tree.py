@@ -21,6 +21,9 @@ MAX_PROBLEMS_OF_SHAPE = 50
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+_DIGITS = re.compile(r"[-+]?[0-9_]+")
+# Python, SQLite and JavaScript all stop far below this.
+MAX_DIGITS = 1000
 
 
 @dataclass(slots=True, eq=False)
@@ -111,7 +114,13 @@ class TreeBuilder:
         self._latest: tuple[MappingNode, str, ScalarNode] | None = None
 
     def scalar(self, text: str, line: int, plain: bool, anchor: str | None = None) -> None:
-        """Add a text."""
+        """Add a text; an integer that no program could take is a problem and counts as absent."""
+        if len(text) > MAX_DIGITS and plain and _DIGITS.fullmatch(text):
+            message = (
+                f"An integer of {len(text):,} digits is not read; correct it or put it in quotes."
+            )
+            self.report(line, "bad-shape", message)
+            text = ""
         self._place(ScalarNode(text, line, plain), anchor)
 
     def open_sequence(self, line: int, anchor: str | None = None) -> None:

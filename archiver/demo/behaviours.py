@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 HTML = (("Content-Type", "text/html; charset=utf-8"),)
 Headers: TypeAlias = tuple[tuple[str, str], ...]
@@ -155,9 +155,11 @@ def hops(*steps: tuple[int, str], end: Behaviour, around: Behaviour) -> Behaviou
 
     def behave(cited: Address, visit: Visit) -> Outcome:
         stations = [cited.url, *(cited.fill(template) for _, template in steps)]
-        if visit.url not in stations:
+        # Clients differ in which escapes they rewrite; the place is the same.
+        places = [unquote(station) for station in stations]
+        if unquote(visit.url) not in places:
             return around(cited, visit)
-        place = stations.index(visit.url)
+        place = places.index(unquote(visit.url))
         if place == len(steps):
             return end(cited, visit)
         return redirect(steps[place][0], stations[place + 1])

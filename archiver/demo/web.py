@@ -24,6 +24,7 @@ from aiohttp.abc import AbstractResolver
 from archiver.clock import Clock
 from archiver.demo.behaviours import Answer, Outcome, Visit
 from archiver.demo.certificates import Certificate, make_contexts
+from archiver.demo.citations import write_events
 from archiver.demo.hosts import SITES, Directory
 from archiver.demo.manners import Served, Violation, violations
 from archiver.demo.names import LOOPBACK, Door, Resolver
@@ -142,6 +143,10 @@ class MisbehavingWeb:
                 if after < day <= until:
                     at = self.started_at + timedelta(days=day, hours=7)
                     yield Crawl(site.url, at, self._see(site.url, day))
+
+    def events_for_rehearsal(self, folder: Path) -> list[Path]:
+        """Write event files that cite every site into a folder; return their paths."""
+        return write_events(folder, self.sites, self.started_at)
 
     def violations(
         self, delay: float, *, tolerance: float = 0.05, hops_may_follow: bool = True

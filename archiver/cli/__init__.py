@@ -41,7 +41,6 @@ class Entry(NamedTuple):
 # One row per command, in the order of the contract.
 COMMANDS = {
     "events": Entry("archiver.cli.events", "events", "Check the event files offline."),
-    "events": Entry("archiver.cli.events", "events", "Check the event files offline."),
     "config": Entry("archiver.cli.config", "config", "Check, show or write the configuration."),
     "completion": Entry(
         "archiver.cli.completion", "completion", "Print the completion script of a shell."

@@ -97,3 +97,8 @@ def test_completion_prints_a_script_that_asks_archiver(shell, capsys):
 
     assert main(["completion", shell]) == 0
     assert f"_ARCHIVER_COMPLETE={shell}_complete" in capsys.readouterr().out
+
+
+def test_the_table_follows_the_order_of_the_contract():
+    order = "run check archive mark why status report events config db demo completion".split()
+    assert list(COMMANDS) == [name for name in order if name in COMMANDS]

@@ -80,8 +80,7 @@ class Fetcher:
         """Take the settings, the clock, the lanes, and optionally another resolver.
 
         A `resolver` answers address *and* port of a name, so that a rehearsal can serve any
-        name on loopback. `robots` remembers
-        what robots.txt files said.
+        name on loopback. `robots` remembers what robots.txt files said.
         """
         self._check = check
         self._hosts = hosts
@@ -120,6 +119,10 @@ class Fetcher:
         return await self._travel(
             url_wire, on_page, self._check.timeout.total_seconds(), self._check.max_redirects
         )
+
+    def network_of(self, host: str) -> str | None:
+        """Return the network a host was last found in (for `online.vote`), if it was lately."""
+        return self.wire.resolver.network_of(host)
 
     async def glance(
         self,

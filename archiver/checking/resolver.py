@@ -7,9 +7,11 @@ that tells "this name is gone" from "the resolver is in trouble" (reference oper
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from ipaddress import ip_network
 from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -22,6 +24,7 @@ _THREADS = 32
 # After a failure aiohttp tries the remaining addresses again; a name with dozens of addresses
 # would keep it busy. Browsers try a handful too.
 _MAX_ADDRESSES = 6
+_REMEMBERED = 4096
 
 
 class AddressRefused(OSError):
@@ -102,6 +105,11 @@ class GuardedResolver(AbstractResolver):
         self._inner = inner
         self._guard = guard
         self._timeout = timeout
+        self._networks: dict[str, str] = {}
+
+    def network_of(self, host: str) -> str | None:
+        """Return the /24 (IPv6: /48) a host was last resolved into, if it was lately."""
+        return self._networks.get(host)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -118,6 +126,7 @@ class GuardedResolver(AbstractResolver):
             raise AddressRefused(
                 self._guard.refusal(found[0]["host"], found[0]["port"]) or BAD_PORT
             )
+        self._remember(host, found[0]["host"])
         allowed.sort(key=lambda one: ":" not in one["host"])
         return _a_few(allowed)
 
@@ -141,6 +150,14 @@ class GuardedResolver(AbstractResolver):
         if not found:
             raise socket.gaierror(socket.EAI_NODATA, "name without address")
         return found
+
+    def _remember(self, host: str, address: str) -> None:
+        while len(self._networks) >= _REMEMBERED:
+            del self._networks[next(iter(self._networks))]
+        self._networks.pop(host, None)
+        with contextlib.suppress(ValueError):
+            length = 48 if ":" in address else 24
+            self._networks[host] = str(ip_network(f"{address}/{length}", strict=False))
 
     async def close(self) -> None:
         """Close the inner resolver."""

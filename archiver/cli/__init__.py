@@ -120,11 +120,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     application = Application()
     application.wants_json = "--json" in _before_dashes(given)
     with _terminated_like_interrupted():
+        code = 0
         try:
             code = _run(given, application)
             sys.stdout.flush()
         except BrokenPipeError:
-            code = 0  # whoever read our output has seen enough
+            pass  # whoever read our output has seen enough; a code already known stays
         except KeyboardInterrupt:
             code = INTERRUPTED
         except OSError as error:

@@ -5,6 +5,7 @@ Nothing heavy is imported here: `--help` and completion load click and this only
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -145,13 +146,13 @@ class Application:
         details: tuple[str, ...] = getattr(error, "details", ())
         headline: str = getattr(error, "headline", error.message)
         lines = [f"archiver: {headline}", *(f"  {detail}" for detail in details), error.next_step]
-        for line in lines:
-            if line.strip():
+        with contextlib.suppress(OSError):  # nobody reads it any more: the code still tells
+            for line in filter(str.strip, lines):
                 click.echo(shown(line, _LINE_LIMIT), err=True)
-        if self.wants_json:
-            message = shown("; ".join((headline, *details)), 20 * _LINE_LIMIT)
-            described = {"code": error.code, "message": message, "next": error.next_step}
-            self.print_json({"error": described})
+            if self.wants_json:
+                message = shown("; ".join((headline, *details)), 20 * _LINE_LIMIT)
+                described = {"code": error.code, "message": message, "next": error.next_step}
+                self.print_json({"error": described})
         return error.exit_code
 
 

@@ -21,11 +21,11 @@ def check(application: Application) -> None:
     archiver config check
     archiver config check -q -c /etc/archiver/archiver.toml
     """
-    from archiver.config.review import remarks, require_readable, without_effect
+    from archiver.config.review import remarks, require_usable, without_effect
     from archiver.text import shown
 
     loaded = application.loaded
-    require_readable(loaded, application.environ)
+    require_usable(loaded, application.environ)
     for remark in remarks(loaded, application.environ):
         application.say(f"warning: {remark}")
     if application.quiet:

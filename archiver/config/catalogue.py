@@ -33,6 +33,7 @@ NOT_YET_EFFECTIVE = frozenset(
         "notify",
     }
 )
+MODES_NOT_BUILT = frozenset({"spn2"})
 FORMATS_NOT_BUILT = frozenset({"junit", "sarif", "github", "atom", "badge", "prometheus"})
 
 

@@ -223,9 +223,7 @@ _REFUSED_HEADERS = frozenset(
 class HostSettings(Section):
     """Exceptions for one host and its subdomains."""
 
-    delay: Annotated[timedelta | None, PlainValidator(quantities.read_duration)] = Field(
-        None, description="Instead of check.host_delay."
-    )
+    delay: Duration | None = Field(None, description="Instead of check.host_delay.")
     concurrency: int | None = Field(None, description="Instead of check.per_host.", ge=1, le=100)
     headers: Mapping[str, HeaderText] = option({}, "Sent with every request to this host.")
     skip: bool = option(False, "Never look at links of this host: its owner asked for it.")

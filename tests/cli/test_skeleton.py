@@ -237,6 +237,15 @@ def test_a_reader_that_leaves_early_is_no_error():
     assert (process.returncode, err) == (0, b"")
 
 
+def test_an_error_that_nobody_reads_keeps_its_exit_code():
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "archiver", "config", "show", "-c", "nowhere.toml"]
+    done = subprocess.run(command, stdout=writer, stderr=writer, cwd=ROOT, timeout=30, check=False)
+    os.close(writer)
+    assert done.returncode == 3
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_behind_standard_output_is_said_and_exits_4():
     with open("/dev/full", "wb") as full:

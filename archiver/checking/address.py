@@ -151,6 +151,7 @@ class AddressGuard:
         )
         # Hosts repeat all day: the verdict on an address is remembered.
         self._refusal = lru_cache(maxsize=8192)(self._judge)
+        self._refusal_of_host = lru_cache(maxsize=8192)(self._judge_host)
 
     def refusal(self, address: str, port: int) -> str | None:
         """Return `private-address`, `bad-port`, or None when a connection there is fine."""
@@ -158,6 +159,9 @@ class AddressGuard:
 
     def refusal_of_host(self, host: str, port: int) -> str | None:
         """Judge a URL's host as written: literals at once, names only once resolved."""
+        return self._refusal_of_host(host, port)
+
+    def _judge_host(self, host: str, port: int) -> str | None:
         if is_odd_literal(host):
             return PRIVATE_ADDRESS
         if is_literal(host):

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractResolver
 
@@ -332,8 +331,11 @@ class Fetcher:
 
 
 def _port(address: Address) -> int:
-    parts = urlsplit(address.wire)
-    return parts.port or DEFAULT_PORTS[parts.scheme]
+    scheme, _, authority = address.wire.split("/", 3)[:3]
+    written = authority.rpartition("]")[2].rpartition(":")[2]
+    if written.isdigit() and authority != written:
+        return int(written)
+    return DEFAULT_PORTS[scheme[:-1]]
 
 
 async def _read(

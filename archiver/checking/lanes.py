@@ -110,7 +110,7 @@ def lane_of(host: str) -> str:
 
 def settings_for(hosts: Mapping[str, HostSettings], host: str) -> HostSettings | None:
     """Return the settings of the longest name in `hosts` that is `host` or a parent of it."""
-    name = host.lower().rstrip(".")
+    name = host.lower().rstrip(".") if hosts else ""
     while name:
         if name in hosts:
             return hosts[name]

@@ -14,7 +14,6 @@ import os
 import resource
 import socket
 import ssl
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -47,6 +46,8 @@ _MAX_HEADER_BYTES = 64 * 1024
 _SILENCE = 15.0
 # Above this many seconds asyncio's timers are rounded to whole seconds by aiohttp.
 _CEIL_THRESHOLD = 60.0
+# What servers, resolvers and our own deadlines do to a request.
+_EXPECTED = (TimeoutError, aiohttp.ClientError, OSError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +216,10 @@ class Wire:
         exchange = Exchange()
         token = current_exchange.set(exchange)
         try:
-            return await self._get(wire, headers, seconds, verify, max_body, exchange)
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            return await self._get(
+                wire, headers, seconds, verify, max_body or self._max_body, exchange
+            )
+        except _EXPECTED as error:
             word = word_for(error, exchange, through_proxy=self._proxy is not None)
             return Failure(word, exchange.heard)
         except Exception:
@@ -231,27 +234,51 @@ class Wire:
         headers: Mapping[str, str],
         seconds: float,
         verify: bool,
-        max_body: int | None,
+        limit: int,
         exchange: Exchange,
     ) -> Answer | Failure:
-        assert self._session is not None, "use `async with`"
-        deadline = time.monotonic() + seconds
-        async with asyncio.timeout(seconds):
-            url = request_url(wire)
-            if self._proxy is not None:
-                await self._refuse_private_target(url)
-            response = await self._session.get(
-                url,
-                headers=headers,
-                allow_redirects=False,
-                proxy=self._proxy,
-                ssl=self._trusting if verify else self._trustless,
-                timeout=self._limits(seconds),
-            )
+        response: aiohttp.ClientResponse | None = None
+        body = _Body(limit)
         try:
-            return await self._read(response, deadline, max_body or self._max_body, exchange)
+            async with asyncio.timeout(seconds):
+                response = await self._send(wire, headers, seconds, verify)
+                if _too_many_headers(response):
+                    return Failure("unreadable-http", exchange.heard)
+                if not _leads_on(response):
+                    await body.read(response)
+        except _EXPECTED:
+            if response is None:
+                raise
+            # The status decides; whatever was read is kept (reference checking §5.1 row 60).
+            body.broken = True
         finally:
-            response.close()
+            if response is not None:
+                response.close()
+        return Answer(
+            response.status,
+            _plain_headers(response),
+            _location(response),
+            tuple(response.headers.getall("Set-Cookie", ())),
+            body.content(),
+            body.truncated,
+            body.broken,
+        )
+
+    async def _send(
+        self, wire: str, headers: Mapping[str, str], seconds: float, verify: bool
+    ) -> aiohttp.ClientResponse:
+        assert self._session is not None, "use `async with`"
+        url = request_url(wire)
+        if self._proxy is not None:
+            await self._refuse_private_target(url)
+        return await self._session.get(
+            url,
+            headers=headers,
+            allow_redirects=False,
+            proxy=self._proxy,
+            ssl=self._trusting if verify else self._trustless,
+            timeout=self._limits(seconds),
+        )
 
     def _limits(self, seconds: float) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(
@@ -272,25 +299,46 @@ class Wire:
             if word := self._guard.refusal(found["host"], found["port"]):
                 raise AddressRefused(word)
 
-    async def _read(
-        self, response: aiohttp.ClientResponse, deadline: float, limit: int, exchange: Exchange
-    ) -> Answer | Failure:
-        raw = response.raw_headers
-        if sum(len(name) + len(value) for name, value in raw) > _MAX_HEADER_BYTES:
-            return Failure("unreadable-http", exchange.heard)
-        location = next((value for name, value in raw if name.lower() == b"location"), None)
-        body, truncated, broken = b"", False, False
-        if not (300 < response.status < 400 and location):
-            body, truncated, broken = await _read_body(response, deadline, limit)
-        return Answer(
-            response.status,
-            _plain_headers(response),
-            location,
-            tuple(response.headers.getall("Set-Cookie", ())),
-            body,
-            truncated,
-            broken,
-        )
+
+class _Body:
+    """A body under way: what came, whether it was cut at the limit, whether it broke off."""
+
+    __slots__ = ("_length", "_limit", "_pieces", "broken", "truncated")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        self._length = 0
+        self.truncated = False
+        self.broken = False
+
+    async def read(self, response: aiohttp.ClientResponse) -> None:
+        async for piece in response.content.iter_chunked(_PIECE):
+            self._pieces.append(piece)
+            self._length += len(piece)
+            if self._length > self._limit:
+                self.truncated = True
+                return
+
+    def content(self) -> bytes:
+        return b"".join(self._pieces)[: self._limit]
+
+
+def _too_many_headers(response: aiohttp.ClientResponse) -> bool:
+    size = sum(len(name) + len(value) for name, value in response.raw_headers)
+    return size > _MAX_HEADER_BYTES
+
+
+def _location(response: aiohttp.ClientResponse) -> bytes | None:
+    """Return the first Location as bytes: aiohttp's text of it is cut at a raw Latin-1 byte."""
+    if "Location" not in response.headers:
+        return None
+    found = (value for name, value in response.raw_headers if name.lower() == b"location")
+    return next(found, None)
+
+
+def _leads_on(response: aiohttp.ClientResponse) -> bool:
+    return 300 < response.status < 400 and bool(response.headers.get("Location"))
 
 
 def _plain_headers(response: aiohttp.ClientResponse) -> dict[str, str]:
@@ -301,21 +349,3 @@ def _plain_headers(response: aiohttp.ClientResponse) -> dict[str, str]:
             text = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         plain.setdefault(name.lower(), text)
     return plain
-
-
-async def _read_body(
-    response: aiohttp.ClientResponse, deadline: float, limit: int
-) -> tuple[bytes, bool, bool]:
-    """Return (body, cut at the limit, ended too early); whatever was read is kept (row 60)."""
-    pieces: list[bytes] = []
-    length = 0
-    try:
-        async with asyncio.timeout(max(deadline - time.monotonic(), 0.001)):
-            async for piece in response.content.iter_chunked(_PIECE):
-                pieces.append(piece)
-                length += len(piece)
-                if length > limit:
-                    return b"".join(pieces)[:limit], True, False
-    except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
-        return b"".join(pieces)[:limit], False, True
-    return b"".join(pieces), False, False

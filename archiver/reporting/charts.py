@@ -25,7 +25,7 @@ FEWEST = 10
 TOP_HOSTS = 15
 # What is there can be seen, and a label stands only where it fits on a narrow screen.
 _SMALLEST = 0.5
-_LABEL_ROOM = 11.0
+_LABEL_ROOM = 9.0
 
 
 @dataclass(frozen=True, slots=True)

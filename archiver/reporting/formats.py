@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from archiver.reporting import as_csv, as_html, as_json, as_markdown
+from archiver.reporting import (
+    as_atom,
+    as_badge,
+    as_csv,
+    as_github,
+    as_html,
+    as_json,
+    as_junit,
+    as_markdown,
+    as_sarif,
+)
 from archiver.reporting.report import ReportData
 
 
@@ -23,4 +33,9 @@ FORMATS: Mapping[str, Format] = {
     "md": Format("md", as_markdown.render, "text/markdown; charset=utf-8"),
     "csv": Format("csv", as_csv.render, "text/csv; charset=utf-8"),
     "json": Format("json", as_json.render, "application/json"),
+    "junit": Format("junit.xml", as_junit.render, "application/xml"),
+    "sarif": Format("sarif", as_sarif.render, "application/sarif+json"),
+    "github": Format("github.txt", as_github.render, "text/plain; charset=utf-8"),
+    "atom": Format("atom", as_atom.render, "application/atom+xml"),
+    "badge": Format("svg", as_badge.render, "image/svg+xml"),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from archiver.model import Row
 from archiver.reasons import in_words
@@ -134,6 +134,17 @@ GROUPS = (
 def grouped(rows: Iterable[Row]) -> Iterator[tuple[MendingGroup, Iterator[Row]]]:
     """Split rows that come in mending order into their groups, without holding them."""
     return groupby(rows, key=mending_group)
+
+
+def bad_rows(rows: Iterable[Row]) -> Iterator[Row]:
+    """Give the rows that need somebody, of rows in mending order: dead, failing, blocked."""
+    return takewhile(lambda row: mending_group(row) is not MendingGroup.REST, rows)
+
+
+def finding_text(view: RowView) -> str:
+    """Say in one line what is wrong with a citation and what to do, for tools that annotate."""
+    seen = ", ".join(text for text in (view.reason, view.since, view.alive) if text)
+    return f"{view.verdict}: {seen}. {view.url} Next: {view.step}"
 
 
 def headline(data: ReportData) -> str:

@@ -84,3 +84,58 @@ def by_host(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
             host[name] += 1
         host["archived"] += row["archive_state"] == "archived"
     return list(hosts.values())
+
+
+HOST: dict[str, Any] = {
+    **{"host": "news.example", "links": 4, "citations": 5, "ok": 2, "moved": 0, "blocked": 0},
+    **{"failing": 1, "dead": 1, "unchecked": 0, "archived": 2, "last_look_at": None},
+}
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>' onmouseover='x",
+    "</style></title></svg><iframe>",
+    '=HYPERLINK("http://evil.example","x")',
+    "a | b | c\n\n# Heading\n- [x] @octocat #1 **bold** ![i](http://evil.example/i.png)",
+    "\u202egpj.exe\u202c \x1b[31mred\x07 \x00\u2028::error::forged",
+    "``` ` code",
+    "{{ 7 * 7 }}{% raw %}",
+    "A" * 10_000,
+    "\ud800 lone surrogate",
+    "&lt;b&gt; &#60;i&#62;",
+]
+TEXT_COLUMNS = (
+    *("path", "event_id", "event_date", "source_title", "publisher", "tier", "source_date"),
+    *("cited_url", "host", "reason", "archive_url", "archive_url_in_file", "problem"),
+    *("importance", "final_url", "verdict_since", "next_look_at", "last_seen_alive_at"),
+    *("source_key", "access_date", "archive_claim"),
+)
+
+
+def hostile_rows(text: str) -> list[dict[str, Any]]:
+    """Return rows whose every string from outside is hostile, in every mending group."""
+    columns = dict.fromkeys(TEXT_COLUMNS, text) | {"archive_url_in_file": f"{text}!"}
+    address = f"javascript:{text}"
+    return [
+        a_row(**columns, verdict="dead", link_id=1),
+        a_row(**columns | {"cited_url": address, "archive_url": address}, verdict="dead"),
+        a_row(**columns | {"archive_url": None, "archive_state": "lost"}, verdict="dead"),
+        a_row(**columns, verdict="failing", link_id=2),
+        a_row(**columns, verdict="blocked", link_id=3),
+        a_row(**columns, verdict="moved", link_id=4),
+        a_row(**columns | {"reason": None}, verdict=None, link_id=None),
+    ]
+
+
+def hostile_report(text: str) -> ReportData:
+    changed = {"changed_at": text, "from_verdict": text, "to_verdict": text, "reason": text}
+    problem = {"path": text, "line": 1, "position": 1, "name": text, "level": text, "message": text}
+    return a_report(
+        hostile_rows(text),
+        by_host=lambda: [HOST | {"host": text}],
+        changes=lambda: [changed | {"url": text}],
+        problems=lambda: [problem],
+        suspects=lambda: hostile_rows(text)[:2],
+        events_paths=[text],
+        version=text,
+    )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
+import tempfile
 import tomllib
 from datetime import UTC, time, timedelta
 from pathlib import Path
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from archiver.config import SettingProblems, Settings, has_effect, load_settings
 from archiver.config.catalogue import NOT_YET_EFFECTIVE, options, sections, variable
 from archiver.config.quantities import read_duration, read_size
+from archiver.config.review import resolver_remark
 from archiver.config.writing import annotated_example, effective, toml_value
 from archiver.errors import ConfigurationError
 
@@ -439,6 +443,40 @@ def test_what_does_not_begin_with_a_number_is_no_quantity(text):
     for read in (read_duration, read_size):
         with pytest.raises(ValueError, match="expected a "):
             read(text)
+
+
+# -- the resolver and the unit ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("servers", "warned"),
+    [
+        (["127.0.0.53"], False),
+        (["9.9.9.9", "2620:fe::fe"], False),
+        (["9.9.9.9", "192.168.1.1"], True),
+        (["fe80::1%eth0"], True),
+        (["fd00::53"], True),
+        (["nonsense"], False),
+    ],
+)
+def test_a_resolver_the_unit_would_block_is_named(tmp_path, servers, warned):
+    file = write(
+        tmp_path, "\n".join(["# mine", "nameserver", *map("nameserver {}".format, servers)])
+    )
+    assert bool(resolver_remark(file)) is warned
+    assert resolver_remark(tmp_path / "absent") is None
+
+
+def test_the_remark_knows_the_ranges_the_unit_denies():
+    unit = (ROOT / "systemd" / "archiver.service").read_text(encoding="utf-8")
+    (denied,) = re.findall(r"^IPAddressDeny=(.*)$", unit, re.M)
+    for block in denied.split():
+        if "/" in block:
+            server = f"nameserver {ipaddress.ip_network(block)[1]}\n"
+            with tempfile.NamedTemporaryFile("w") as file:
+                file.write(server)
+                file.flush()
+                assert resolver_remark(Path(file.name)), block
 
 
 # -- not yet ------------------------------------------------------------------------------

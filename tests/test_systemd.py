@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from archiver.systemd import ServiceManager
 
 UNITS = Path(__file__).resolve().parents[1] / "systemd"
+EXAMPLES = UNITS / "examples"
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
 )
@@ -97,11 +99,12 @@ def test_the_watchdog_is_petted_three_times_in_its_interval(environ, seconds):
 
 
 @needs_systemd
-def test_the_unit_is_hardened():
+@pytest.mark.parametrize("name", ["archiver.service", "archiver-once.service"])
+def test_the_unit_is_hardened(name):
     done = subprocess.run(
         [
             *("systemd-analyze", "security", "--offline=true", "--threshold=12", "--no-pager"),
-            str(UNITS / "archiver.service"),
+            str(UNITS / name),
         ],
         capture_output=True,
         text=True,
@@ -112,19 +115,34 @@ def test_the_unit_is_hardened():
 
 
 @needs_systemd
-def test_the_unit_is_valid(tmp_path):
-    text = (UNITS / "archiver.service").read_text(encoding="utf-8")
-    unit = tmp_path / "archiver.service"
-    # Only the program's path is another: it is not installed on this machine.
-    unit.write_text(text.replace("/opt/archiver/bin/archiver", "/bin/true"), encoding="utf-8")
+def test_all_units_are_valid_also_with_every_example_dropped_in(tmp_path):
+    for found in (*UNITS.glob("*.service"), *UNITS.glob("*.timer"), *EXAMPLES.glob("*.[st]*")):
+        text = found.read_text(encoding="utf-8")
+        # Only the programs' paths are others: they are not installed on this machine.
+        text = re.sub(r"/opt/archiver/bin/archiver|/usr/bin/git\b", "/bin/true", text)
+        (tmp_path / found.name).write_text(text, encoding="utf-8")
+    drop_ins = tmp_path / "archiver.service.d"
+    drop_ins.mkdir()
+    for found in EXAMPLES.glob("*.conf"):
+        shutil.copy(found, drop_ins)
+    units = sorted(str(found) for found in tmp_path.iterdir() if found.is_file())
+    assert len(units) == 5
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(unit)],
+        ["systemd-analyze", "verify", "--man=no", *units],
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_pass_by_timer_is_hardened_as_the_daemon_is():
+    daemon, once = (
+        (UNITS / name).read_text(encoding="utf-8").partition("# Who it is")[2]
+        for name in ("archiver.service", "archiver-once.service")
+    )
+    assert daemon.partition("\n[Install]")[0] == once
 
 
 @pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="no systemd-sysusers")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from archiver.cli.common import Application, pass_application
+
+_RESOLV_CONF = Path("/etc/resolv.conf")
 
 
 @click.group()
@@ -21,13 +25,15 @@ def check(application: Application) -> None:
     archiver config check
     archiver config check -q -c /etc/archiver/archiver.toml
     """
-    from archiver.config.review import remarks, require_usable, without_effect
+    from archiver.config.review import remarks, require_usable, resolver_remark, without_effect
     from archiver.text import shown
 
     loaded = application.loaded
     require_usable(loaded, application.environ)
     for remark in remarks(loaded, application.environ):
         application.say(f"warning: {remark}")
+    if Path("/run/systemd/system").is_dir() and (warning := resolver_remark(_RESOLV_CONF)):
+        application.say(f"warning: {warning}")  # sd_booted(3): only there can a unit matter
     if application.quiet:
         return
     if idle := without_effect():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,14 @@ _FILES = (
     "archive.secret_key_file",
     "web.token_file",
     "notify.secret_file",
+)
+# What IPAddressDeny= of the unit names, "link-local" spelt out.
+_DENIED = tuple(
+    ipaddress.ip_network(block)
+    for block in (
+        *("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16"),
+        *("169.254.0.0/16", "fe80::/64", "fc00::/7"),
+    )
 )
 # Below these numbers a link may be called dead sooner than design §5 holds to be safe.
 _CAUTIOUS = {"check.strong_looks": 3, "check.strong_days": 3, "check.weak_looks": 5}
@@ -81,6 +90,36 @@ def remarks(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[str]:
     ]
     if idle:
         yield f"Set, but without effect in this version: {', '.join(idle)}."
+
+
+def resolver_remark(resolv_conf: Path) -> str | None:
+    """Return a warning when the unit's address filter would cut off the system's resolver.
+
+    The unit denies private ranges and allows loopback (systemd/archiver.service); the format
+    of the file is resolv.conf(5).
+    """
+    try:
+        lines = resolv_conf.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    servers = [
+        parts[1] for parts in map(str.split, lines) if parts[:1] == ["nameserver"] and parts[1:]
+    ]
+    cut_off = [server for server in servers if _is_denied(server)]
+    if not cut_off:
+        return None
+    return (
+        f"The resolver {shown(cut_off[0])} is on the local network, which systemd/archiver.service"
+        " keeps out of reach: install examples/private-resolver.conf beside it."
+    )
+
+
+def _is_denied(server: str) -> bool:
+    try:
+        address = ipaddress.ip_address(server.partition("%")[0])
+    except ValueError:
+        return False
+    return any(address in block for block in _DENIED if block.version == address.version)
 
 
 def without_effect() -> list[str]:

@@ -35,7 +35,7 @@ class Fault(StrEnum):
 
 
 class Delivery(StrEnum):
-    """How the bytes of an answer reach the client."""
+    """How the bytes of an answer reach the client; a verbatim body is the whole answer."""
 
     WHOLE = "whole"
     SLOW = "slow"
@@ -43,6 +43,7 @@ class Delivery(StrEnum):
     CUT_SHORT = "cut short"
     ENDLESS = "endless"
     OLD_FASHIONED = "old-fashioned"
+    VERBATIM = "verbatim"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,8 @@ async def deliver(
         # HTTP/1.0, bare line feeds, no reason phrase: legal enough to be read everywhere.
         writer.write(_head(outcome, None).replace(b"\r\n", b"\n").replace(b"HTTP/1.1", b"HTTP/1.0"))
         writer.write(outcome.body)
+    elif outcome.delivery is Delivery.VERBATIM:
+        writer.write(outcome.body)
     elif outcome.delivery is Delivery.WHOLE:
         writer.write(_head(outcome, len(outcome.body)) + outcome.body)
     else:

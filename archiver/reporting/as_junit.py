@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
 from archiver.clock import to_stamp
-from archiver.model import Row, Verdict
+from archiver.model import ALIVE, Row, Verdict
 from archiver.reporting.report import ReportData
 from archiver.reporting.view import finding_text, row_view
+from archiver.reporting.wording import shown_address
 from archiver.text import shown
 
 _SKIPPED = (Verdict.BLOCKED, Verdict.FAILING, Verdict.UNCHECKED)
@@ -41,18 +42,15 @@ def _counts(data: ReportData) -> tuple[int, int, int]:
 
 
 def _case(row: Row, data: ReportData) -> str:
-    view = row_view(row, data.generated_at)
-    path, name = quoteattr(shown(row["path"])), quoteattr(view.url or "(no address)")
+    path = quoteattr(shown(row["path"]))
+    name = quoteattr(shown_address(row["cited_url"] or "(no address)"))
     start = f'<testcase classname={path} name={name} file={path} line="{row["line"]}"'
+    if row["verdict"] in ALIVE:
+        return f"{start}/>\n"
+    view = row_view(row, data.generated_at)
     text = finding_text(view)
-    if row["verdict"] is None:
-        return f"{start}>{_outcome('error', view.reason, text)}</testcase>\n"
-    if row["verdict"] == Verdict.DEAD:
-        return f"{start}>{_outcome('failure', view.reason, text)}</testcase>\n"
     if row["verdict"] in _SKIPPED:
         return f"{start}><skipped message={quoteattr(text)}/></testcase>\n"
-    return f"{start}/>\n"
-
-
-def _outcome(element: str, message: str, text: str) -> str:
-    return f"<{element} message={quoteattr(message)}>{escape(text)}</{element}>"
+    kind = "failure" if row["verdict"] == Verdict.DEAD else "error"
+    outcome = f"<{kind} message={quoteattr(view.reason)}>{escape(text)}</{kind}>"
+    return f"{start}>{outcome}</testcase>\n"

@@ -48,8 +48,8 @@ class Silent:
 class Desk:
     """One open store with the settings and clocks to work by.
 
-    `resolver` and `trust` stand in for the system's in rehearsals and tests. `stopping` is set
-    when the process was asked to end: work in flight is finished, nothing new is begun.
+    `resolver` stands in for the system's in rehearsals and tests. `stopping` is set when the
+    process was asked to end: work in flight is finished, nothing new is begun.
     """
 
     loaded: Loaded

@@ -16,6 +16,7 @@ from typing import Any
 from archiver.clock import to_stamp
 from archiver.model import Citation, Claim, Event, Problem
 from archiver.store.database import Database
+from archiver.urls import Address
 
 # Design §7: a `git pull` in progress is not a mass deletion.
 REMOVAL_GUARD_SHARE = 5
@@ -163,6 +164,19 @@ class Citations:
                 [now, now, row["id"]],
             )
         return int(row["id"])
+
+    def uncited_link(self, address: Address, now: datetime) -> int:
+        """Return the link of an address, known or not; a new one is cited by nobody."""
+        with self._database.atomic():
+            found = self._database.value("SELECT id FROM links WHERE url = ?", [address.canonical])
+            if found is not None:
+                return int(found)
+            cursor = self._database.execute(
+                "INSERT INTO links (url, wire, host, first_seen_at, uncited_since)"
+                " VALUES (?, ?, ?, ?, ?)",
+                [address.canonical, address.wire, address.host, to_stamp(now), to_stamp(now)],
+            )
+            return int(cursor.lastrowid or 0)
 
     def _values(self, citation: Citation, link_id: int | None) -> list[Any]:
         event = citation.event

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -21,10 +22,13 @@ _COLUMNS = frozenset(
     {"verdict", "reason", "since", "last_look_at", "next_look_at", "last_alive_at"}
     | {"last_alive_by"}
 )
+_NAMES = frozenset(field.name for field in fields(Belief))
 _COUNTERS = tuple(field.name for field in fields(Belief) if field.name not in _COLUMNS)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Belief):
+        return _differences(value, (field.name for field in fields(Belief)))
     if isinstance(value, datetime):
         return to_stamp(value)
     if isinstance(value, Run):
@@ -34,13 +38,17 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def belief_text(belief: Belief) -> str:
-    """Write the counters of a belief as JSON."""
-    counters = {
+def _differences(belief: Belief, names: Iterable[str]) -> dict[str, Any]:
+    return {
         name: _plain(value)
-        for name in _COUNTERS
+        for name in names
         if (value := getattr(belief, name)) != getattr(_FRESH, name)
     }
+
+
+def belief_text(belief: Belief) -> str:
+    """Write the counters of a belief as JSON."""
+    counters = _differences(belief, _COUNTERS)
     return json.dumps(counters, separators=(",", ":")) if counters else "{}"
 
 
@@ -49,13 +57,23 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _typed(name: str, value: Any) -> Any:
+    if name == "underlying":
+        return _restore(value)
+    if name == "verdict":
+        return Verdict(value)
     if isinstance(getattr(_FRESH, name), Run):
         return Run(value[0], _moment(value[1]), _moment(value[2]))
     if name == "flips":
         return tuple(from_stamp(item) for item in value)
-    if isinstance(value, str) and name.endswith(("_at", "_since", "_until")):
+    if isinstance(value, str) and name.endswith(("_at", "since", "_until")):
         return from_stamp(value)
     return value
+
+
+def _restore(counters: Mapping[str, Any]) -> Belief:
+    return Belief(
+        **{name: _typed(name, value) for name, value in counters.items() if name in _NAMES}
+    )
 
 
 def read_belief(row: sqlite3.Row) -> Belief:

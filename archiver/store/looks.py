@@ -178,7 +178,8 @@ class Looks:
         answered = {
             look.link.host: to_stamp(look.observation.looked_at)
             for look in looks
-            if look.observation.answered
+            if look.finding.answered
+            and look.observation.answered
             and look.observation.vantage is Vantage.HERE
             and look.finding.verdict is not None
         }

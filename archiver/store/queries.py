@@ -50,18 +50,6 @@ class Queries:
         """Stream the hosts, most dead links first."""
         return self._database.rows("SELECT * FROM by_host ORDER BY dead DESC, links DESC, host")
 
-    def by_year(self) -> list[sqlite3.Row]:
-        """Count citations by the year of the source's date (else the event's), by verdict."""
-        verdicts = ", ".join(f"sum(verdict = '{verdict}') AS {verdict}" for verdict in Verdict)
-        return list(
-            self._database.rows(
-                "SELECT substr(source_date, 1, 4) AS year, count(*) AS citations,"
-                f" {verdicts}, sum(archive_state = 'archived') AS archived FROM source_status"
-                " WHERE source_date GLOB '[0-9][0-9][0-9][0-9]*' AND link_id IS NOT NULL"
-                " GROUP BY 1 ORDER BY 1"
-            )
-        )
-
     def citation_count(self) -> int:
         """Count the current citations."""
         return int(self._database.value("SELECT count(*) FROM citations WHERE gone_at IS NULL"))
@@ -83,6 +71,15 @@ class Queries:
         )
         return counts
 
+    def counted_without_ignored(self, verdict: str) -> int:
+        """Count cited links of a verdict that no person asked to ignore."""
+        return int(
+            self._database.value(
+                "SELECT count(*) FROM links WHERE cited = 1 AND ignored = 0 AND verdict = ?",
+                [verdict],
+            )
+        )
+
     def archive_states(self) -> dict[str, int]:
         """Count cited links by archive state."""
         return dict(
@@ -92,12 +89,26 @@ class Queries:
             )
         )
 
-    def rescued(self) -> int:
-        """Count dead links that have a verified good capture."""
+    def suspects(self) -> Iterator[sqlite3.Row]:
+        """Stream citations that were probably never right (contract §2)."""
+        return self._database.rows("SELECT * FROM suspect_citations ORDER BY path, line")
+
+    def changes_in_reports(self, since: datetime) -> Iterator[sqlite3.Row]:
+        """Stream the flips since a moment with where the link is cited, newest first."""
+        return self._database.rows(
+            "SELECT c.changed_at, c.from_verdict, c.to_verdict, c.reason, l.url,"
+            " min(s.path) AS path, s.line AS line FROM changes c JOIN links l ON l.id = c.link_id"
+            " JOIN citations s ON s.link_id = l.id AND s.gone_at IS NULL"
+            " WHERE changed_at >= ? AND l.ignored = 0 GROUP BY c.id ORDER BY c.id DESC",
+            [to_stamp(since)],
+        )
+
+    def longest_unchecked_queue(self) -> int:
+        """Return the largest number of never-looked-at links on one host."""
         return int(
             self._database.value(
-                "SELECT count(*) FROM links WHERE cited = 1 AND verdict = 'dead'"
-                " AND archive_state = 'archived'"
+                "SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM links"
+                " WHERE cited = 1 AND verdict = 'unchecked' GROUP BY host)"
             )
         )
 
@@ -126,6 +137,13 @@ class Queries:
         text = self._database.value("SELECT min(looked_at) FROM looks")
         return from_stamp(text) if text else None
 
+    def last_run_at(self, kind: str) -> datetime | None:
+        """Return when the newest finished run of a kind ended."""
+        text = self._database.value(
+            "SELECT max(ended_at) FROM runs WHERE kind = ? AND outcome = 'done'", [kind]
+        )
+        return from_stamp(text) if text else None
+
     def link_by_url(self, url: str) -> sqlite3.Row | None:
         """Return the link with this canonical URL."""
         return self._database.row("SELECT * FROM links WHERE url = ?", [url])
@@ -140,9 +158,9 @@ class Queries:
             return None
         return self._link_ids("event_id = ?", event_id)
 
-    def links_of_file(self, path: str) -> list[int]:
-        """Return the links a file cites."""
-        return self._link_ids("path = ?", path)
+    def links_of_path(self, path: str) -> list[int]:
+        """Return the links cited by a file, or by the files of a folder."""
+        return self._link_ids("(path = ?1 OR substr(path, 1, length(?1) + 1) = ?1 || '/')", path)
 
     def _link_ids(self, condition: str, value: str) -> list[int]:
         return [

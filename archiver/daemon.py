@@ -1,0 +1,177 @@
+"""The life of the service: six schedules, requests from people, a clean end.
+
+The schedules decide nothing: each tick asks the store what is due. State lives in SQLite only,
+so ending anywhere loses at most the looks in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import UTC, time, timedelta
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from archiver.clock import to_stamp
+from archiver.config import Loaded
+from archiver.errors import ArchiverError, CannotWork, ConfigurationError
+from archiver.service.desk import Desk, log
+from archiver.service.duties import DUTIES, Duties
+from archiver.systemd import ServiceManager
+
+# How long work in flight may take after SIGTERM; systemd waits a minute (the unit).
+DRAIN_SECONDS = 20.0
+# How soon a person's request is taken up.
+REQUEST_PAUSE_SECONDS = 1.0
+
+Reload = Callable[[], Loaded]
+
+
+class Daemon:
+    """One running service on one open desk."""
+
+    def __init__(
+        self, desk: Desk, *, reload: Reload, manager: ServiceManager | None = None
+    ) -> None:
+        """Take an open desk; `reload` reads the configuration anew for SIGHUP."""
+        self._desk = desk
+        self._reload = reload
+        self._manager = manager or ServiceManager()
+        self._duties = Duties(desk)
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC,
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        self._stop = asyncio.Event()
+        self._working: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Work until SIGTERM or SIGINT; returns after a clean end."""
+        self._watch_signals()
+        desk = self._desk
+        now = desk.clock.now()
+        desk.store.journal.close_interrupted(now)
+        desk.store.journal.reopen_requests()
+        desk.store.looks.release_stale(now, "run:")
+        desk.store.journal.set_state("daemon", {"pid": os.getpid(), "since": to_stamp(now)})
+        self._manager.ready("reading the event files")
+        async with self._duties:
+            beside = [
+                asyncio.create_task(self._serve_requests()),
+                asyncio.create_task(self._feed_watchdog()),
+            ]
+            await self._do("scan")
+            self._schedule()
+            self._scheduler.start()
+            log.info("the service is running, pid %d", os.getpid())
+            await self._stop.wait()
+            await self._drain(beside)
+
+    def _watch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
+
+    def _asked_to_stop(self) -> None:
+        self._desk.stopping = True
+        self._stop.set()
+
+    def _asked_to_reload(self) -> None:
+        """Take over a changed configuration; keep the old one when the new is bad."""
+        self._manager.reloading()
+        try:
+            loaded = self._reload()
+        except ConfigurationError as error:
+            log.error("the configuration was not reloaded: %s", error)
+        else:
+            self._desk.loaded = loaded
+            self._duties.settings_changed()
+            if self._scheduler.running:
+                self._schedule()
+            log.info("the configuration was reloaded")
+        self._manager.ready()
+
+    def _schedule(self) -> None:
+        """Put the six duties on the clock; the first tick of each is now."""
+        schedule = self._desk.settings.schedule
+        now = self._desk.clock.now()
+        for place, name in enumerate(DUTIES):
+            when: timedelta | time = getattr(schedule, name)
+            # A little apart, so that the first looks are there before the first report.
+            first = now + timedelta(seconds=place) if isinstance(when, timedelta) else None
+            extra = {} if first is None else {"next_run_time": first}
+            self._scheduler.add_job(
+                self._do, _trigger(when), args=[name], id=name, replace_existing=True, **extra
+            )
+
+    async def _do(self, name: str) -> None:
+        """Do one duty; whatever goes wrong is said, and the service goes on."""
+        if self._desk.stopping:
+            return
+        task = asyncio.create_task(self._guarded(name))
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        await asyncio.wait([task])
+
+    async def _guarded(self, name: str) -> None:
+        duty: Callable[[], Awaitable[str]] = getattr(self._duties, name)
+        try:
+            said = await duty()
+            if said:
+                self._manager.status(said)
+        except CannotWork as error:
+            log.warning("%s: %s", name, error)
+            self._manager.status(str(error))
+        except ArchiverError as error:
+            log.error("%s: %s", name, error)
+        except Exception:
+            log.exception("%s ended in a mistake of the program; it is tried again", name)
+
+    async def _serve_requests(self) -> None:
+        """Take up what people asked for through the database, soon and in front."""
+        while not self._stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), REQUEST_PAUSE_SECONDS)
+            await self._do("requests")
+
+    async def _feed_watchdog(self) -> None:
+        """Pet systemd's watchdog only while the database answers."""
+        interval = self._manager.watchdog_interval
+        while interval is not None and not self._stop.is_set():
+            if self._duties.is_alive():
+                self._manager.alive()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), interval)
+
+    async def _drain(self, beside: list[asyncio.Task[None]]) -> None:
+        """Let work in flight finish, release what was claimed, stop the clock."""
+        self._manager.stopping("finishing the looks in flight")
+        self._scheduler.pause()
+        if self._working:
+            _, late = await asyncio.wait(self._working, timeout=DRAIN_SECONDS)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=5)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        # `shutdown(wait=True)` would cancel running coroutine jobs by itself.
+        self._scheduler.shutdown(wait=False)
+        self._desk.store.looks.release(self._desk.holder)
+        self._desk.store.journal.close_interrupted(self._desk.clock.now())
+        self._desk.store.journal.set_state("daemon", {})
+        log.info("the service has stopped")
+
+
+def _trigger(when: timedelta | time) -> BaseTrigger:
+    if isinstance(when, timedelta):
+        return IntervalTrigger(seconds=max(1, int(when.total_seconds())), timezone=UTC)
+    return CronTrigger(hour=when.hour, minute=when.minute, timezone=UTC)

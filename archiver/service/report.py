@@ -1,0 +1,108 @@
+"""Reports: the data gathered from the store, rendered by format, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from archiver import __version__
+from archiver.errors import CannotWork
+from archiver.reporting.formats import FORMATS
+from archiver.reporting.measures import totals
+from archiver.reporting.report import MENDING_ORDER, FirstSweep, ReportData, first_sweep
+from archiver.reporting.tally import tally
+from archiver.service.desk import Desk, log
+from archiver.text import shown
+
+# How far back "what changed" reaches when nobody says otherwise.
+CHANGES_SINCE = timedelta(days=7)
+
+
+def report_data(desk: Desk, since: timedelta = CHANGES_SINCE) -> ReportData:
+    """Gather everything a report says; rows are streamed from the store when asked for."""
+    queries, now = desk.store.queries, desk.clock.now()
+    counted = tally(map(dict, queries.source_status()), problems=queries.problem_count())
+    return ReportData(
+        generated_at=now,
+        totals=totals(counted.counts),
+        rows=lambda: map(dict, queries.source_status(MENDING_ORDER)),
+        by_host=lambda: map(dict, queries.by_host()),
+        by_year=counted.by_year,
+        problems=lambda: map(dict, queries.problems()),
+        suspects=lambda: map(dict, queries.suspects()),
+        changes=lambda: map(dict, queries.changes_in_reports(now - since)),
+        changes_since=now - since,
+        first_sweep=_first_sweep(desk),
+        events_paths=desk.settings.events.paths,
+        version=__version__,
+    )
+
+
+def _first_sweep(desk: Desk) -> FirstSweep | None:
+    queries, check = desk.store.queries, desk.settings.check
+    started = queries.first_look_at()
+    now = desk.clock.now()
+    return first_sweep(
+        started_at=started or now,
+        now=now,
+        links=queries.link_count(),
+        unchecked=queries.verdicts()["unchecked"],
+        longest_queue=queries.longest_unchecked_queue(),
+        check=check,
+        verify_after=desk.settings.archive.verify_after,
+    )
+
+
+def write_reports(desk: Desk) -> list[Path]:
+    """Write one file per configured format into `report.directory`; return their paths.
+
+    Raises CannotWork when the folder cannot be written.
+    """
+    directory = desk.loaded.report_directory
+    data = report_data(desk)
+    written = []
+    for name in desk.settings.report.formats:
+        form = FORMATS.get(name)
+        if form is None:
+            log.warning("the report format %s is not built yet; it is left out", name)
+            continue
+        path = directory / f"report.{form.extension}"
+        write_whole(path, form.render(data))
+        written.append(path)
+    return written
+
+
+def render(desk: Desk, form: str, since: timedelta = CHANGES_SINCE) -> Iterator[str]:
+    """Render one report in chunks."""
+    return FORMATS[form].render(report_data(desk, since))
+
+
+def formats() -> Sequence[str]:
+    """Name the formats that exist."""
+    return tuple(FORMATS)
+
+
+def write_whole(path: Path, chunks: Iterator[str]) -> None:
+    """Write a file whole or not at all: beside its place, then renamed."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+                file.writelines(chunks)
+            os.chmod(partial, 0o644)
+            os.replace(partial, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(partial)
+            raise
+    except OSError as error:
+        raise CannotWork(
+            f"The report {shown(path)} cannot be written: {error.strerror}.",
+            "Check report.directory, its permissions and the free space.",
+            code="report-unwritable",
+        ) from error

@@ -1,0 +1,77 @@
+"""What a person names on the command line, as links: URLs, files, events.
+
+Unknown names are refused before anything is sent (contract §1, "Targets").
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from archiver.errors import UsageError
+from archiver.events.find import find_files
+from archiver.events.read import read_file
+from archiver.service.desk import Desk
+from archiver.text import shown
+from archiver.urls import Address, read_address
+
+_LOOKS_LIKE_GLOB = "*?["
+
+
+def resolve_targets(desk: Desk, targets: Sequence[str]) -> list[int]:
+    """Return the ids of the links that targets name, each once, in the order named.
+
+    A URL nobody cites becomes a link without citation. Raises UsageError (exit 2) naming the
+    first unknown target.
+    """
+    found: dict[int, None] = {}
+    for target in targets:
+        found.update(dict.fromkeys(_resolve(desk, target)))
+    return list(found)
+
+
+def _resolve(desk: Desk, target: str) -> Iterable[int]:
+    if target.lower().startswith(("http://", "https://")):
+        return [link_for(desk, target)]
+    if any(mark in target for mark in _LOOKS_LIKE_GLOB):
+        paths = [Path(path) for path in sorted(glob.glob(target, recursive=True))]
+    else:
+        paths = [Path(target)] if Path(target).exists() else []
+    if paths:
+        return [link_id for path in paths for link_id in _links_of_path(desk, path)]
+    cited = desk.store.queries.links_of_event(target)
+    if cited is None:
+        raise UsageError(
+            f"There is no URL, file or event {shown(target)}.",
+            "Name an http(s) URL, a file, or the id of an event in the events folder.",
+        )
+    return cited
+
+
+def link_for(desk: Desk, url: str) -> int:
+    """Return the id of the link of a URL, made known without a citation if need be."""
+    address = read_address(url)
+    if not isinstance(address, Address):
+        hint = f"Did you mean {address.proposal}?" if address.proposal else "Correct the URL."
+        raise UsageError(f"{shown(url)} cannot be looked at: {shown(address.message)}", hint)
+    return desk.store.citations.uncited_link(address, desk.clock.now())
+
+
+def _links_of_path(desk: Desk, path: Path) -> list[int]:
+    """Return the links a file or folder cites: as stored when it is one of ours, else as read."""
+    real = path.resolve()
+    for written, root in desk.loaded.event_folders:
+        base = root.resolve()
+        if real == base or base in real.parents:
+            relative = real.relative_to(base).as_posix()
+            key = written.rstrip("/") if relative == "." else f"{written.rstrip('/')}/{relative}"
+            return desk.store.queries.links_of_path(key)
+    settings = desk.settings.events
+    files = find_files([(str(path), real)], settings.include)
+    return [
+        link_for(desk, citation.cited_url)
+        for file in files
+        for citation in read_file(file, settings.source_keys).citations
+        if citation.link is not None
+    ]

@@ -36,7 +36,7 @@ def read_yaml(path: str, text: str, first_line: int = 1) -> Document:
     except BrokenOff as stop:
         return builder.finish(stop)
     except yaml.YAMLError as fault:
-        return builder.finish(_explained(fault, first_line))
+        return builder.finish(_explained(fault, text, first_line))
     except (ValueError, RecursionError, OverflowError) as fault:
         message = f"This cannot be read as YAML ({shown(type(fault).__name__)}); simplify it."
         return builder.finish(BrokenOff(first_line, "yaml-error", message))
@@ -80,9 +80,11 @@ def _build(parser: Any, first_line: int, builder: TreeBuilder) -> None:
                 raise BrokenOff(line, "bad-shape", message)
 
 
-def _explained(fault: yaml.YAMLError, first_line: int) -> BrokenOff:
+def _explained(fault: yaml.YAMLError, text: str, first_line: int) -> BrokenOff:
     mark = getattr(fault, "problem_mark", None) or getattr(fault, "context_mark", None)
-    line = first_line + (mark.line if mark is not None else 0)
+    # The end of a file without a last newline is on a line of its own for libyaml.
+    last_line = text.rstrip("\n").count("\n")
+    line = first_line + min(mark.line if mark is not None else 0, last_line)
     problem = getattr(fault, "problem", None) or getattr(fault, "reason", None) or "bad syntax"
     advice = "Correct the syntax; a text with a colon or a special first character needs quotes."
     return BrokenOff(line, "yaml-error", f"Not valid YAML: {shown(str(problem), 120)}. {advice}")

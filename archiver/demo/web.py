@@ -11,7 +11,7 @@ import asyncio
 import socket
 import ssl
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -59,10 +59,9 @@ class MisbehavingWeb:
         self._clock = clock
         self._pace = pace
         self._directory = Directory(self.sites)
-        self._servers: list[asyncio.Server] = []
+        self._sockets: list[socket.socket] = []
         self._ports: dict[Door, int] = {}
-        self._busy: set[asyncio.Task[None]] = set()
-        self._closed_door: socket.socket | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     async def __aenter__(self) -> Self:
@@ -86,27 +85,25 @@ class MisbehavingWeb:
         contexts = make_contexts(Path(self._folder.name), names)
         tls = contexts[Certificate.GOOD]
         tls.sni_callback = self._choose_certificate(contexts)
-        await self._listen(Door.PLAIN, None)
-        await self._listen(Door.TLS, tls)
-        await self._listen(Door.MUTE, None)
+        self._listen(Door.PLAIN, None)
+        self._listen(Door.TLS, tls)
+        self._listen(Door.MUTE, None)
         # Bound but not listening: the system refuses connections, and gives the port to nobody.
-        self._closed_door = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._closed_door.bind((LOOPBACK, 0))
-        self._ports[Door.CLOSED] = self._closed_door.getsockname()[1]
+        closed = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        closed.bind((LOOPBACK, 0))
+        self._sockets.append(closed)
+        self._ports[Door.CLOSED] = closed.getsockname()[1]
 
     async def stop(self) -> None:
         """Close every listener, connection and file; safe to call twice."""
-        for server in self._servers:
-            server.close()
-        for task in self._busy:
+        # A task that is cancelled before its first step would leave its connection open.
+        await asyncio.sleep(0)
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._busy, return_exceptions=True)
-        for server in self._servers:
-            await server.wait_closed()
-        self._servers.clear()
-        if self._closed_door is not None:
-            self._closed_door.close()
-            self._closed_door = None
+        await asyncio.gather(*tasks, return_exceptions=True)
+        while self._sockets:
+            self._sockets.pop().close()
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
@@ -168,29 +165,59 @@ class MisbehavingWeb:
 
         return choose
 
-    async def _listen(self, door: Door, tls: ssl.SSLContext | None) -> None:
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            self._busy.add(task)
-            try:
-                async with asyncio.timeout(self._pace.hold):
-                    if door is Door.MUTE:
-                        await reader.read()
-                    else:
-                        await self._serve("https" if tls else "http", reader, writer)
-            except (OSError, TimeoutError, asyncio.CancelledError):
-                writer.transport.abort()
-            finally:
-                writer.close()
-                self._busy.discard(task)
+    def _listen(self, door: Door, tls: ssl.SSLContext | None) -> None:
+        listener = socket.create_server((LOOPBACK, 0), backlog=256)
+        listener.setblocking(False)
+        self._sockets.append(listener)
+        self._ports[door] = listener.getsockname()[1]
+        self._keep(self._accept(listener, door, tls))
 
-        patience = self._pace.hold if tls else None
-        server = await asyncio.start_server(
-            connected, LOOPBACK, 0, ssl=tls, limit=HEAD_LIMIT, ssl_handshake_timeout=patience
-        )
-        self._servers.append(server)
-        self._ports[door] = server.sockets[0].getsockname()[1]
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(
+        self, listener: socket.socket, door: Door, tls: ssl.SSLContext | None
+    ) -> None:
+        """Take connections for ever, each into a task of ours, its TLS handshake included."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError:
+                # Out of file descriptors: wait until clients have given some back.
+                await asyncio.sleep(self._pace.drip)
+                continue
+            self._keep(self._attend(connection, door, tls))
+
+    async def _attend(
+        self, connection: socket.socket, door: Door, tls: ssl.SSLContext | None
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(HEAD_LIMIT)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport: asyncio.Transport | None = None
+        try:
+            async with asyncio.timeout(self._pace.hold):
+                transport, _ = await loop.connect_accepted_socket(
+                    lambda: protocol, connection, ssl=tls
+                )
+                writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+                if door is Door.MUTE:
+                    await reader.read()
+                else:
+                    await self._serve("https" if tls else "http", reader, writer)
+                writer.close()
+                await writer.wait_closed()
+        except (OSError, TimeoutError):
+            # Clients leave, refuse our certificates, or outstay the deadline: all as intended.
+            pass
+        finally:
+            if transport is not None:
+                transport.abort()
+            else:
+                connection.close()
 
     async def _serve(
         self, scheme: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

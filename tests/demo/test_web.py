@@ -341,9 +341,12 @@ async def test_stopping_leaves_no_task_no_socket_and_no_file() -> None:
     silent = [site for site in web.sites if site.host.startswith(("silent", "trickling"))]
     async with client(web, total=20) as session:
         hanging = [asyncio.create_task(status_or_error(session, site)) for site in silent]
+        tls = await web.resolver().resolve("alive-tls.example", 443)
+        _, mute = await asyncio.open_connection(tls[0]["host"], tls[0]["port"])
         await asyncio.sleep(0.2)
         await asyncio.wait_for(web.stop(), 2)
         await asyncio.gather(*hanging)
+        mute.close()
         address = await web.resolver().resolve("alive.example", 80)
         with pytest.raises(OSError, match=r"refused|Connect call failed"):
             await asyncio.open_connection(address[0]["host"], address[0]["port"])

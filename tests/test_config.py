@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import tempfile
 import tomllib
@@ -282,6 +283,14 @@ def test_a_named_file_that_is_missing_is_an_error(tmp_path, how):
     environ = {"ARCHIVER_CONFIG": "nowhere.toml"} if how == "variable" else {}
     with pytest.raises(ConfigurationError, match=r"nowhere\.toml cannot be read"):
         load_settings(explicit, environ, tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")
+def test_a_folder_we_may_not_look_into_is_an_error_not_an_absent_file(tmp_path):
+    write(tmp_path / "config", "")
+    (tmp_path / "config").chmod(0)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load_settings(None, NO_ENVIRONMENT, tmp_path)
 
 
 # -- what wins ----------------------------------------------------------------------------

@@ -163,7 +163,10 @@ def _find(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Path 
     if named is not None:
         return cwd / named
     candidates = (cwd / LOCAL_FILE, SYSTEM_FILE)
-    return next((path for path in candidates if path.is_file()), None)
+    try:
+        return next((path for path in candidates if path.is_file()), None)
+    except OSError as error:  # a folder we may not look into: not the same as no file
+        raise _unreadable(str(error.filename), error) from None
 
 
 def _base(file: Path | None, cwd: Path) -> Path:
@@ -208,10 +211,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
         with file.open("rb") as stream:
             data = stream.read(_LARGEST_FILE + 1)
     except OSError as error:
-        raise ConfigurationError(
-            f"The configuration file {name} cannot be read: {error.strerror}.",
-            "Name another with --config, or mend its permissions.",
-        ) from None
+        raise _unreadable(str(file), error) from None
     if len(data) > _LARGEST_FILE:
         raise ConfigurationError(
             f"The configuration file {name} is larger than 1 MiB.", "Name the right file."
@@ -224,6 +224,13 @@ def _read_toml(file: Path) -> dict[str, Any]:
             f"The configuration file {name} is no TOML: {shown(reason)}.",
             "Mend that line; 'archiver config init' prints a correct file.",
         ) from None
+
+
+def _unreadable(name: str, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"The configuration file {shown(name)} cannot be read: {error.strerror}.",
+        "Name another with --config, or mend its permissions.",
+    )
 
 
 def _environment_layer(environ: Mapping[str, str]) -> _Layer:

@@ -57,6 +57,12 @@ def _not_empty(text: str) -> str:
     return text
 
 
+def _no_controls(text: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise ValueError("expected a path without control characters")
+    return text
+
+
 Duration = Annotated[
     timedelta,
     PlainValidator(quantities.read_duration),
@@ -83,6 +89,8 @@ Schedule = Annotated[
     _pattern(quantities.SCHEDULE_PATTERN),
 ]
 AsList = BeforeValidator(_listed)
+OptionalPath = Annotated[str, AfterValidator(_no_controls)]
+PathText = Annotated[OptionalPath, AfterValidator(_not_empty)]
 Texts = Annotated[tuple[Annotated[str, AfterValidator(_not_empty)], ...], AsList]
 Durations = Annotated[tuple[PositiveDuration, ...], AsList, Field(min_length=1)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(quantities.read_network)], ...], AsList]
@@ -110,7 +118,7 @@ class Section(BaseModel):
 class EventsSettings(Section):
     """Where the event files are, and where in them the sources."""
 
-    paths: Annotated[Texts, Field(min_length=1)] = option(
+    paths: Annotated[tuple[PathText, ...], AsList, Field(min_length=1)] = option(
         ["events"], "Folders with event files; only ever read, never written."
     )
     include: Annotated[Texts, Field(min_length=1)] = option(
@@ -125,10 +133,8 @@ class EventsSettings(Section):
 class DatabaseSettings(Section):
     """The SQLite file that holds everything the daemon knows."""
 
-    path: Annotated[str, AfterValidator(_not_empty)] = option(
-        "archiver.db", "The SQLite file; created when absent."
-    )
-    backup_directory: str = option("", "Where the daily copy goes; empty for no copies.")
+    path: PathText = option("archiver.db", "The SQLite file; created when absent.")
+    backup_directory: OptionalPath = option("", "Where the daily copy goes; empty for no copies.")
     backup_keep: int = option(7, "How many daily copies are kept.", ge=1)
     keep_looks: PositiveDuration = option(
         "400d", "How long every single look is kept; older uneventful ones are thinned out."
@@ -206,7 +212,7 @@ class NetworkSettings(Section):
     proxy: Annotated[str, _unless_empty(quantities.read_proxy)] = option(
         "", "An HTTP proxy such as http://proxy.example:3128; empty for none."
     )
-    ca_file: str = option(
+    ca_file: OptionalPath = option(
         "", "A PEM file that replaces the system's certificate authorities; empty for the system's."
     )
 
@@ -243,9 +249,7 @@ class LocalArchiveSettings(Section):
     """Copies of our own, for pages no archive has."""
 
     enabled: bool = option(False, "Keep WARC copies of pages without a verified capture.")
-    directory: Annotated[str, AfterValidator(_not_empty)] = option(
-        "captures", "Where the copies go."
-    )
+    directory: PathText = option("captures", "Where the copies go.")
     max_body: Size = option("20 MiB", "How much of one page is kept.")
     max_total: Size = option("5 GiB", "How much is kept altogether; then it stops and says so.")
 
@@ -270,8 +274,10 @@ class ArchiveSettings(Section):
     aggregator_url: Annotated[str, _unless_empty(quantities.read_endpoint)] = option(
         "", "A Memento aggregator for dead links the Wayback Machine lacks; empty for none."
     )
-    access_key_file: str = option("", "A file with the archive.org access key, if you have one.")
-    secret_key_file: str = option("", "A file with the archive.org secret key.")
+    access_key_file: OptionalPath = option(
+        "", "A file with the archive.org access key, if you have one."
+    )
+    secret_key_file: OptionalPath = option("", "A file with the archive.org secret key.")
     submits_per_minute: int = option(5, "Submissions a minute with account keys.", ge=1, le=60)
     slots: int = option(2, "Submissions in work at the same time.", ge=1, le=20)
     daily: int = option(500, "Submissions a day with account keys.", ge=0)
@@ -299,9 +305,7 @@ class ArchiveSettings(Section):
 class ReportSettings(Section):
     """What is written after each pass."""
 
-    directory: Annotated[str, AfterValidator(_not_empty)] = option(
-        "report", "Where report.html and the other formats go."
-    )
+    directory: PathText = option("report", "Where report.html and the other formats go.")
     formats: Annotated[tuple[ReportFormat, ...], AsList] = option(
         ["html", "json"],
         "Any of html md csv json junit sarif github atom badge prometheus: one file each.",
@@ -315,7 +319,7 @@ class WebSettings(Section):
     bind: Annotated[str, AfterValidator(quantities.read_bind)] = option(
         "127.0.0.1:8088", "Where; any but a loopback address needs a token."
     )
-    token_file: str = option("", "A file with the token every request must carry.")
+    token_file: OptionalPath = option("", "A file with the token every request must carry.")
     allowed_hosts: Texts = option([], "Further Host names by which the page may be asked for.")
 
     @model_validator(mode="after")
@@ -332,7 +336,7 @@ class NotifySettings(Section):
     webhook: Annotated[str, _unless_empty(quantities.read_web_address)] = option(
         "", "An address that gets each digest as JSON; empty for none."
     )
-    secret_file: str = option("", "A file with the key that signs the digest (HMAC).")
+    secret_file: OptionalPath = option("", "A file with the key that signs the digest (HMAC).")
     command: Texts = option([], "A program and its arguments that gets the digest on its input.")
     heartbeat: Annotated[str, _unless_empty(quantities.read_web_address)] = option(
         "", "An address asked after each run, for a dead man's switch; empty for none."

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from archiver.model import ArchiveState, Row
 from archiver.reporting import view
 from archiver.reporting.charts import ORDER, host_bars, stacked, summary, year_bars
-from archiver.reporting.measures import decided, percent
+from archiver.reporting.measures import among_decided, bounds, decided, percent, proven, wilson
 from archiver.reporting.report import MendingGroup, ReportData
 from archiver.reporting.wording import shown_address
 from archiver.text import shown
@@ -88,6 +88,11 @@ def _context(data: ReportData) -> dict[str, Any]:
         "verdict_meanings": VERDICT_MEANINGS,
         "segments": stacked(verdicts),
         "bar_summary": summary(verdicts),
+        # Shares of the unrounded counts: rounding those of `totals` again gives another digit.
+        "proven": proven(verdicts),
+        "bounds": bounds(verdicts),
+        "among_decided": among_decided(verdicts),
+        "interval": wilson(verdicts["dead"], decided(verdicts)),
         "decided": decided(verdicts),
         "archive": _archive_rows(totals),
         "sections": _sections(data),

@@ -24,7 +24,7 @@ FEWEST = 10
 # Reference linkrot §5: hosts sorted by their dead links, the first so many and "other".
 TOP_HOSTS = 15
 # What is there can be seen, and a label stands only where it fits on a narrow screen.
-_SMALLEST = 0.5
+_SMALLEST = 1.2
 _LABEL_ROOM = 9.0
 
 

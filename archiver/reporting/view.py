@@ -13,7 +13,7 @@ from itertools import groupby, takewhile
 
 from archiver.model import Row
 from archiver.reasons import in_words
-from archiver.reporting.measures import percent
+from archiver.reporting.measures import bounds, percent
 from archiver.reporting.report import FirstSweep, MendingGroup, ReportData, mending_group
 from archiver.reporting.wording import (
     NextStep,
@@ -155,10 +155,11 @@ def headline(data: ReportData) -> str:
         return "No web source is cited yet."
     if totals["verdicts"]["unchecked"] == links:
         return f"None of the {count(links, 'cited link')} has been looked at yet."
-    most = totals["bounds"][1] if totals["bounds"] else None
+    # From the counts, not the rounded shares of `totals`: rounding twice gives another digit.
+    least, most = bounds(totals["verdicts"]) or (0.0, 0.0)
     verb = "is" if dead == 1 else "are"
-    text = f"{dead:,} of {count(links, 'cited link')} {verb} dead ({percent(totals['dead_proven'])}"
-    if most is not None and most > (totals["dead_proven"] or 0):
+    text = f"{dead:,} of {count(links, 'cited link')} {verb} dead ({percent(least)}"
+    if most > least:
         text += f"; at most {percent(most)} if all we could not see were dead"
     text += ")"
     if dead:

@@ -224,7 +224,6 @@ def _paste_capture(row: Row) -> NextStep:
 
 
 _DEAD_WITHOUT_CAPTURE: dict[str, str] = {
-    ArchiveState.NONE: "Wait: no archive has been asked yet.",
     ArchiveState.SEARCHING: "Wait: the archive is still being asked for a capture.",
     ArchiveState.QUEUED: "Wait: the archive is asked once more, as a courtesy.",
     ArchiveState.PENDING: "Wait: the archive was asked once more, as a courtesy.",
@@ -246,7 +245,10 @@ def _dead_step(row: Row) -> NextStep:
                 shown_address(row["archive_url"]),
             )
         return _paste_capture(row)
-    waiting = _DEAD_WITHOUT_CAPTURE.get(row["archive_state"] or ArchiveState.NONE)
+    state = row["archive_state"] or ArchiveState.NONE
+    if state == ArchiveState.NONE:
+        return NextStep("No archive has been asked yet; this asks now:", _command("archive", row))
+    waiting = _DEAD_WITHOUT_CAPTURE.get(state)
     if waiting:
         return NextStep(waiting)
     if not row["last_seen_alive_at"]:

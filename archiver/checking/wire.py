@@ -179,6 +179,9 @@ class Wire:
             max_field_size=_MAX_HEADER,
             max_headers=_MAX_HEADERS,
         )
+        # aiohttp would send a GET whose connection broke once more by itself: unseen, at once,
+        # and also when half an answer had come (law 6).
+        self._session._retry_connection = False
         return self
 
     async def __aexit__(self, *_: object) -> None:

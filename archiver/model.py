@@ -173,13 +173,16 @@ class Citation:
 class PageFacts:
     """What was read off one page, small enough to be stored with every look.
 
-    `headings` are h1–h3 in order; `opening` is the first visible text (main text first);
-    `signs` are the names of fingerprints found in the markup (reference checking §4).
-    `text_length` counts visible characters; `truncated` says the body was cut by our limit.
+    `headings` are the first h1, `subheadings` the first h2 and h3; `opening` is the first
+    visible text outside navigation; `signs` are the names of fingerprints found in the markup
+    (reference checking §4). `text_length` counts visible characters outside navigation;
+    `fingerprint` is "" for too little text; `truncated` says that not all of the page was read,
+    so that "little text" proves nothing. `kind` is `html`, `text`, `binary` or `empty`.
     """
 
     title: str = ""
     headings: tuple[str, ...] = ()
+    subheadings: tuple[str, ...] = ()
     site_name: str = ""
     headline: str = ""
     open_graph_title: str = ""
@@ -191,7 +194,7 @@ class PageFacts:
     text_length: int = 0
     fingerprint: str = ""
     truncated: bool = False
-    kind: str = "html"  # "html", "text", "binary" or "empty"
+    kind: str = "html"
     refresh_url: str = ""
 
 

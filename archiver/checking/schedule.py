@@ -58,8 +58,9 @@ def _parse_duration(value: str) -> int | None:
 
 def _parse_http_date(value: str) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(value)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+        moment: datetime = parsedate_to_datetime(value)
+        if moment.tzinfo is None:
+            return moment.replace(tzinfo=UTC)
         return moment.astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None

@@ -1,0 +1,230 @@
+"""One look as the rules see it: the facts beside what was known, questions answered once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from archiver.checking import phrases, places, titles
+from archiver.checking.context import Context
+from archiver.checking.fingerprints import distance
+from archiver.checking.policy import Policy
+from archiver.checking.signs import (
+    EMPTY_WIKI_PAGE,
+    NOINDEX,
+    NOT_FOUND_CLASS,
+)
+from archiver.model import Observation, PageFacts
+from archiver.urls import bare_host, grouping_key, host_of, is_home, slug_words
+
+_STORED_OPENING = 300
+
+
+class Case:
+    """An observation, its context and the policy; every answer is computed when first asked."""
+
+    def __init__(self, observation: Observation, context: Context, policy: Policy) -> None:
+        """Take a look to be judged."""
+        self.observation = observation
+        self.context = context
+        self.policy = policy
+        self.status = observation.status
+        self.page = observation.page or PageFacts()
+        self.cited = observation.url
+        self.final = observation.final_url or observation.url
+
+    @property
+    def is_good_status(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+    @cached_property
+    def went_elsewhere(self) -> bool:
+        """Say whether we ended at another page than asked (scheme, www, slash do not count)."""
+        if self.cited == self.final:
+            return False
+        return grouping_key(self.cited) != grouping_key(self.final)
+
+    @cached_property
+    def is_short(self) -> bool:
+        """Say whether a whole page has little to say."""
+        return not self.page.truncated and self.page.text_length < self.policy.short_text
+
+    @cached_property
+    def opening(self) -> str:
+        """The first text of a short page: what is stored, so that judging again sees the same."""
+        return self.page.opening[:_STORED_OPENING] if self.is_small else ""
+
+    @cached_property
+    def is_small(self) -> bool:
+        return self.page.text_length < self.policy.short_text
+
+    # --- the cited title ------------------------------------------------------------------
+
+    @cached_property
+    def _common_words(self) -> frozenset[str]:
+        return titles.publisher_words(self.context.publishers, self.final)
+
+    @cached_property
+    def title_candidates(self) -> list[str]:
+        """Everything on the page that could be its title and says neither search nor missing."""
+        page = self.page
+        parts = [page.title, page.open_graph_title, page.headline, *page.headings]
+        candidates = titles.distinct(parts)
+        return [
+            text
+            for text in candidates
+            if not phrases.is_search_heading(text) and phrases.sure_segment(text) is None
+        ]
+
+    @cached_property
+    def carries_title(self) -> bool:
+        """Say whether the page carries a cited title (design §5, "The cited title protects")."""
+        cited_titles = self.context.cited_titles
+        if not cited_titles or self.page.kind not in ("html", "text"):
+            return False
+        if any(self._matches(text) for text in self.title_candidates):
+            return True
+        return self.went_elsewhere and self._slug_matches()
+
+    def _matches(self, text: str) -> bool:
+        parts = titles.segments(text)
+        candidates = (text, titles.longest(parts)) if len(parts) > 1 else (text,)
+        return any(
+            titles.matches(
+                cited,
+                candidate,
+                self._common_words,
+                threshold=self.policy.title_match,
+                shared_words=self.policy.shared_words,
+            )
+            for cited in self.context.cited_titles
+            for candidate in candidates
+        )
+
+    def _slug_matches(self) -> bool:
+        if places.is_search(self.cited, self.final):
+            return False
+        words = slug_words(self.final)
+        return bool(words) and self._matches(" ".join(words))
+
+    @cached_property
+    def is_same_document(self) -> bool:
+        """Say whether the page we ended at is the cited document, by its title or its slug."""
+        if self.carries_title:
+            return True
+        return titles.slug_witness(self.cited, self.final, self.policy.slug_match)
+
+    @cached_property
+    def is_protected(self) -> bool:
+        """Say whether the cited title vouches for this page against all not-found signs.
+
+        Pages that repeat what was asked for (empty wiki pages, searches) carry the title and
+        are gone: their own markup says so (reference linkrot §3.3, "echo pages").
+        """
+        if not (self.carries_title or (self.went_elsewhere and self.is_same_document)):
+            return False
+        signs = self.page.signs
+        if EMPTY_WIKI_PAGE in signs or NOT_FOUND_CLASS in signs:
+            return False
+        if NOINDEX in signs and self.opening_says_not_found:
+            return False
+        return not (self.went_elsewhere and places.is_search(self.cited, self.final))
+
+    @cached_property
+    def misses_title(self) -> bool:
+        """Say whether a short, whole page without article markup lacks a title it should have."""
+        if not self.context.cited_titles or self.carries_title:
+            return False
+        return self.is_short and not self.page.is_article and self.page.kind == "html"
+
+    @cached_property
+    def is_about_missing_pages(self) -> bool:
+        """Say whether the citation itself speaks of missing pages: such words are its topic."""
+        return any(
+            phrases.sentence_in(cited) or phrases.sure_segment(cited) or "404" in cited
+            for cited in self.context.cited_titles
+        )
+
+    # --- what the page says ---------------------------------------------------------------
+
+    @cached_property
+    def heading_texts(self) -> tuple[str, ...]:
+        """The texts that name this page: title, og:title, h1, and on short pages h2 and h3."""
+        page = self.page
+        below = page.subheadings if self.is_small else ()
+        return tuple(titles.distinct((page.title, page.open_graph_title, *page.headings, *below)))
+
+    @cached_property
+    def opening_says_not_found(self) -> bool:
+        return self.is_small and phrases.sentence_in(self.opening) is not None
+
+    @cached_property
+    def visibly_says_not_found(self) -> bool:
+        """Say whether a heading or the first 2,000 visible characters say "not found"."""
+        if any(phrases.sure_segment(text) for text in self.heading_texts):
+            return True
+        if any(phrases.doubtful_segment(text) for text in self.heading_texts):
+            return True
+        return phrases.sentence_in(self.page.opening) is not None
+
+    # --- the sibling ----------------------------------------------------------------------
+
+    @cached_property
+    def equals_sibling(self) -> bool:
+        """Say whether a random address beside this one gives the same answer (§4.6)."""
+        sibling = self.context.sibling
+        if sibling is None or sibling.status is None or not self.is_good_status:
+            return False
+        if not 200 <= sibling.status < 300 or sibling.error:
+            return False
+        sibling_end = grouping_key(sibling.final_url or sibling.url)
+        if self.went_elsewhere and sibling_end == grouping_key(self.final):
+            return True
+        # A site that routes by an id sends the sibling to the document itself: no evidence.
+        if sibling_end == grouping_key(self.cited):
+            return False
+        return sibling.title == self.page.title[:300] and self._same_text(
+            sibling.opening, sibling.fingerprint, sibling.text_length
+        )
+
+    def _same_text(self, opening: str, fingerprint: str, length: int) -> bool:
+        apart = distance(self.page.fingerprint, fingerprint)
+        if apart is not None:
+            return apart <= self.policy.same_text_bits
+        longest = max(self.page.text_length, length)
+        if longest and min(self.page.text_length, length) / longest < 0.7:
+            return False
+        ours = self.page.opening[:500]
+        return titles.text_ratio(ours, opening) >= self.policy.sibling_match
+
+    @cached_property
+    def sibling_is_missing(self) -> bool:
+        """Say whether the random address is properly refused: evidence that this page lives."""
+        sibling = self.context.sibling
+        return sibling is not None and sibling.status in (404, 410)
+
+    @cached_property
+    def had_other_text(self) -> bool:
+        """Say whether an earlier good look of this very URL saw another text."""
+        for look in (self.context.last_good, self.context.first_good):
+            if look is None:
+                continue
+            apart = distance(self.page.fingerprint, look.fingerprint)
+            if apart is not None and apart >= self.policy.other_text_bits:
+                return True
+            if apart is None and look.text_length and look.title != self.page.title[:300]:
+                ratio = min(look.text_length, self.page.text_length) / max(
+                    look.text_length, self.page.text_length, 1
+                )
+                if ratio < 0.7:
+                    return True
+        return False
+
+    # --- places ---------------------------------------------------------------------------
+
+    @cached_property
+    def is_cited_home(self) -> bool:
+        return is_home(self.cited)
+
+    @cached_property
+    def same_host(self) -> bool:
+        return bare_host(host_of(self.cited)) == bare_host(host_of(self.final))

@@ -1,0 +1,353 @@
+"""Facts from a page's bytes: title, headings, markup signs, the first text, a fingerprint.
+
+A hostile page must cost no more than a large one: scripts, styles, drawings and comments are
+cut in one linear pass, at most 64 KiB of the rest are parsed, and what makes HTML parsers
+quadratic (thousands of nested tags, formatting tags that are reopened in every paragraph,
+thousands of attributes) is removed before. Nothing is judged here.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from dataclasses import dataclass, field
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from archiver.checking.fingerprints import fingerprint
+from archiver.checking.signs import markup_signs
+from archiver.model import PageFacts
+
+# How much markup is parsed after cutting (design §5), and how many tags of it.
+PARSED = 64 * 1024
+_MOST_TAGS = 4000
+# With fewer tags than this even the worst nesting is cheap.
+_SUSPICIOUS_TAGS = 600
+_LONGEST_TAG = 4000
+# The markup that fingerprints are searched in: head and start of the raw page, and its end.
+_RAW_START, _RAW_END = 48 * 1024, 8 * 1024
+# An opening longer than this adds nothing to any rule (design §5, "first 2,000 visible").
+OPENING = 2000
+_LONGEST_TITLE = 1000
+_LONGEST_HEADING = 300
+
+# Reference checking §5.1, row 71: documents without visible HTML, by their first bytes.
+_MAGIC = (
+    *(b"%PDF-", b"PK\x03\x04", b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"\x1f\x8b", b"Rar!"),
+    *(b"RIFF", b"OggS", b"ID3", b"\x00\x00\x00\x18ftyp", b"\x00\x00\x00\x20ftyp", b"BM"),
+    *(b"II*\x00", b"MM\x00*", b"7z\xbc\xaf", b"\xd0\xcf\x11\xe0", b"%!PS", b"\x7fELF", b"{\\rtf"),
+    *(b"wOFF", b"wOF2", b"fLaC", b"\x1aE\xdf\xa3"),
+)
+_BINARY_TYPES = (
+    *("image/", "audio/", "video/", "font/", "application/pdf", "application/zip"),
+    *("application/octet-stream", "application/msword", "application/vnd."),
+)
+_TEXT_TYPES = (
+    *("text/plain", "application/json", "text/csv", "text/markdown", "text/xml"),
+    *("application/xml", "application/rss", "application/atom", "application/ld+json"),
+)
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([\w.:\-]{1,40})", re.I)
+_META_CHARSET = re.compile(rb"<meta[^<>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:\-]{1,40})", re.I)
+
+_HIDDEN = re.compile(r"<(?:(script|style|svg|noscript|template)(?=[\s/>])|!--)", re.I)
+_HIDDEN_END = {
+    name: re.compile(rf"</{name}\b[^<>]*>?", re.I)
+    for name in ("script", "style", "svg", "noscript", "template")
+}
+# Where the end is missing a browser hides all the rest, or only what it knows to hide.
+_HIDES_REST = frozenset({"script", "style"})
+_FORMATTING = re.compile(
+    r"</?(?:a|b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)(?=[\s/>])[^<>]*>?", re.I
+)
+_LONG_TAG = re.compile(rf"<([a-zA-Z][a-zA-Z0-9]{{0,15}})[^<>]{{{_LONGEST_TAG},}}>?")
+_MARKUP = re.compile(r"<(?:[a-zA-Z!/?])")
+_CONTENT = re.compile(r"<(?:html|head|body|title|div|p|h1|meta|table|!doctype)\b", re.I)
+
+_LD_HEADLINE = re.compile(r'"headline"\s*:\s*"((?:[^"\\]|\\.){1,400})"')
+_LD_ARTICLE = re.compile(
+    r'"@type"\s*:\s*\[?\s*"(?:\w*(?:Article|BlogPosting|Report)|LiveBlogPosting)"'
+)
+_LD_LIMIT = 32 * 1024
+_REFRESH = re.compile(r"^\s*([0-9.]{1,8})\s*[;,]\s*(?:url\s*=\s*)?[\"']?([^\"'\s]{1,2000})", re.I)
+_SCRIPTED_MOVE = re.compile(
+    r"(?:window\.|document\.|top\.|self\.)?location(?:\.href)?\s*=\s*[\"']([^\"'\s]{1,2000})[\"']"
+    r"|location\.(?:replace|assign)\(\s*[\"']([^\"'\s]{1,2000})[\"']",
+)
+# A refresh later than this is no redirect but a page that renews itself.
+_REFRESH_SECONDS = 5.0
+_TINY_BODY = 2000
+_BOILERPLATE = ["nav", "header", "footer", "aside", "dialog"]
+
+
+def read_page(
+    body: bytes,
+    content_type: str | None,
+    *,
+    truncated: bool,
+    url: str = "",  # noqa: ARG001  (part of the seam: a page may one day be read by its place)
+) -> PageFacts:
+    """Return what a page says of itself; total, and bounded in time for any input.
+
+    `truncated` says that `body` is not the whole body. Encoding: BOM, then `content_type`, then
+    `<meta>`, then UTF-8, then Windows-1252 (reference checking §5.1, row 70).
+    """
+    if not body.strip(b" \t\r\n\0"):
+        return PageFacts(kind="empty", truncated=truncated)
+    kind = _kind(body, content_type or "")
+    if kind == "binary":
+        return PageFacts(kind="binary", truncated=truncated)
+    text = _decode(body, content_type or "")
+    if kind == "text":
+        return _read_text(text, truncated)
+    return _read_html(text, truncated)
+
+
+def _kind(body: bytes, content_type: str) -> str:
+    if body.startswith(_MAGIC):
+        return "binary"
+    declared = content_type.partition(";")[0].strip().lower()
+    head = body[:1024]
+    if declared.startswith(_BINARY_TYPES):
+        return "binary"
+    if b"\0" in head and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "binary"
+    if declared in ("text/html", "application/xhtml+xml"):
+        return "html"
+    looks_html = _CONTENT.search(head.decode("latin-1")) is not None
+    if declared.startswith(_TEXT_TYPES) and not looks_html:
+        return "text"
+    return "html" if looks_html or b"<" in head else "text"
+
+
+def _decode(body: bytes, content_type: str) -> str:
+    for mark, encoding in _BOMS:
+        if body.startswith(mark):
+            return body[len(mark) :].decode(encoding, "replace")
+    declared = _CHARSET.search(content_type)
+    name = declared[1] if declared else ""
+    if not name and (meta := _META_CHARSET.search(body, 0, 4096)):
+        name = meta[1].decode("ascii", "replace")
+    if name.lower() not in ("", "utf-8", "utf8") and (text := _decode_as(body, name)) is not None:
+        return text
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as fault:
+        # A cut or a few broken bytes do not make a page Windows-1252.
+        if fault.start > len(body) - 4 or name:
+            return body.decode("utf-8", "replace")
+        return body.decode("cp1252", "replace")
+
+
+def _decode_as(body: bytes, name: str) -> str | None:
+    """Decode by a name a stranger chose: only real text encodings, never an error."""
+    try:
+        encoding = codecs.lookup(name)
+        if not encoding._is_text_encoding:
+            return None
+        # Pages that say latin-1 mean Windows-1252 (WHATWG Encoding).
+        real = "cp1252" if encoding.name in ("iso8859-1", "ascii") else encoding.name
+        return body.decode(real, "replace")
+    except (LookupError, ValueError):
+        return None
+
+
+def _read_text(text: str, truncated: bool) -> PageFacts:
+    words = " ".join(text[: 4 * PARSED].split())
+    first = text.lstrip().partition("\n")[0].strip()
+    return PageFacts(
+        title=first[:_LONGEST_HEADING] if len(words) < OPENING else "",
+        opening=words[:OPENING],
+        text_length=len(words),
+        fingerprint="" if truncated else fingerprint(words),
+        truncated=truncated,
+        kind="text",
+    )
+
+
+# --- cutting ----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Cut:
+    """The markup that is left, and what was found in the parts that were cut."""
+
+    markup: str = ""
+    linked_data: list[str] = field(default_factory=list)
+    complete: bool = True
+
+
+def _cut_hidden(text: str) -> _Cut:
+    """Cut scripts, styles, drawings and comments, in one pass that never looks back."""
+    cut = _Cut()
+    kept: list[str] = []
+    length, position = 0, 0
+    unclosed: set[str] = set()
+    while length <= PARSED and (start := _HIDDEN.search(text, position)):
+        kept.append(text[position : start.start()])
+        length += len(kept[-1])
+        name = (start[1] or "").lower()
+        position = _end_of(text, start, name, unclosed, cut)
+        if position < 0:
+            position = len(text)
+            break
+    kept.append(text[position : position + PARSED + 1])
+    cut.markup = "".join(kept)
+    cut.complete = len(cut.markup) <= PARSED
+    return cut
+
+
+def _end_of(text: str, start: re.Match[str], name: str, unclosed: set[str], cut: _Cut) -> int:
+    """Return where the hidden part ends, or -1 when it hides all the rest."""
+    if not name:
+        end = text.find("-->", start.start() + 2)
+        return end + 3 if end >= 0 else -1
+    if name in unclosed:
+        return start.end()
+    end_tag = _HIDDEN_END[name].search(text, start.end())
+    if end_tag is None:
+        unclosed.add(name)
+        return -1 if name in _HIDES_REST else start.end()
+    if name == "script" and "ld+json" in text[start.end() : start.end() + 120]:
+        cut.linked_data.append(text[start.end() : min(end_tag.start(), start.end() + _LD_LIMIT)])
+    return end_tag.end()
+
+
+def _bounded(cut: _Cut) -> tuple[str, bool]:
+    """Return markup that no parser can choke on, and whether anything of the page is missing."""
+    markup, complete = cut.markup[:PARSED], cut.complete
+    tags = markup.count("<")
+    if tags > _SUSPICIOUS_TAGS:
+        markup = _FORMATTING.sub("", markup)
+        if markup.count("<") > _MOST_TAGS:
+            markup = "<".join(markup.split("<", _MOST_TAGS)[:_MOST_TAGS])
+            complete = False
+    if len(markup) > _LONGEST_TAG and max(map(len, markup.split("<"))) > _LONGEST_TAG:
+        markup = _LONG_TAG.sub(r"<\1>", markup)
+    return markup, complete
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def _read_html(text: str, truncated: bool) -> PageFacts:
+    cut = _cut_hidden(text)
+    markup, complete = _bounded(cut)
+    missing = truncated or not complete
+    tree = LexborHTMLParser(markup)
+    meta = _read_meta(tree)
+    title = tree.css_first("title")
+    headings, subheadings = _read_headings(tree)
+    language = (tree.root.attributes.get("lang") or "") if tree.root else ""
+    tree.strip_tags(_BOILERPLATE)
+    words = _visible(tree)
+    linked = "".join(cut.linked_data[:4])
+    headline = _LD_HEADLINE.search(linked) if linked else None
+    article = _is_article(meta, linked)
+    raw = text if len(text) <= _RAW_START else text[:_RAW_START] + text[-_RAW_END:]
+    return PageFacts(
+        title=_clean(title, _LONGEST_TITLE),
+        headings=headings,
+        subheadings=subheadings,
+        site_name=meta.get("og:site_name", "")[:_LONGEST_HEADING],
+        headline=_unescape_json(headline[1]) if headline else "",
+        open_graph_title=meta.get("og:title", "")[:_LONGEST_HEADING],
+        canonical_url=meta.get("canonical", "")[:2000],
+        language=language[:20],
+        opening=words[:OPENING],
+        signs=markup_signs(
+            raw,
+            markup,
+            text_length=len(words),
+            is_article=article,
+            robots=meta.get("robots", ""),
+        ),
+        is_article=article,
+        text_length=len(words),
+        fingerprint="" if missing else fingerprint(words),
+        truncated=missing,
+        refresh_url=_refresh_target(meta, text, words),
+    )
+
+
+def _clean(node: LexborNode | None, limit: int) -> str:
+    if node is None:
+        return ""
+    text = node.text(separator=" ")[: 4 * limit]
+    return " ".join(text.split())[:limit]
+
+
+def _read_headings(tree: LexborHTMLParser) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    first: list[str] = []
+    second: list[str] = []
+    for node in tree.css("h1,h2,h3"):
+        found, most = (first, 3) if node.tag == "h1" else (second, 4)
+        if len(found) < most and (heading := _clean(node, _LONGEST_HEADING)):
+            found.append(heading)
+        if len(first) == 3 and len(second) == 4:
+            break
+    return tuple(first), tuple(second)
+
+
+def _read_meta(tree: LexborHTMLParser) -> dict[str, str]:
+    """Return the few `<meta>` and `<link>` facts that rules read, first one wins."""
+    found: dict[str, str] = {}
+    for node in tree.css(_META_QUERY):
+        attributes = node.attributes
+        name = attributes.get("property") or attributes.get("name")
+        name = name or attributes.get("http-equiv") or attributes.get("rel")
+        value = attributes.get("content") or attributes.get("href")
+        if name and value:
+            found.setdefault(name.lower(), value.strip())
+    return found
+
+
+_META_QUERY = (
+    'meta[property^="og:"],meta[property^="article:"],meta[name="robots" i],'
+    'meta[name^="citation_"],meta[http-equiv="refresh" i],link[rel="canonical"]'
+)
+
+
+def _is_article(meta: dict[str, str], linked: str) -> bool:
+    if meta.get("og:type", "").lower() in ("article", "news", "blog", "video.other"):
+        return True
+    if any(name.startswith(("article:published", "citation_title")) for name in meta):
+        return True
+    return bool(linked and _LD_ARTICLE.search(linked))
+
+
+def _visible(tree: LexborHTMLParser) -> str:
+    body = tree.body
+    return " ".join(body.text(separator=" ").split()) if body is not None else ""
+
+
+def _unescape_json(text: str) -> str:
+    if "\\" not in text:
+        return text
+    try:
+        found = json.loads(f'"{text}"', strict=False)
+    except ValueError:
+        return ""
+    return str(found).encode("utf-8", "replace").decode("utf-8")
+
+
+def _refresh_target(meta: dict[str, str], text: str, words: str) -> str:
+    """Return where a page sends its reader at once: a refresh, or a script in an empty page."""
+    refresh = _REFRESH.match(meta.get("refresh", ""))
+    if refresh and _seconds(refresh[1]) <= _REFRESH_SECONDS:
+        return refresh[2]
+    if len(text) < _TINY_BODY and len(words) < 200 and (move := _SCRIPTED_MOVE.search(text)):
+        return move[1] or move[2]
+    return ""
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return _REFRESH_SECONDS + 1

@@ -43,6 +43,7 @@ _TLS_REASONS = {
     "WRONG_SIGNATURE_TYPE": "tls-old",
     "TLSV1_UNRECOGNIZED_NAME": "tls-name",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "client-cert",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "client-cert",
 }
 _NAME_ERRORS = {
     socket.EAI_NONAME: "dns-gone",

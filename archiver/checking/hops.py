@@ -11,7 +11,7 @@ from archiver.urls import Address, is_home, read_address
 
 _EDGES = b" \t\r\n\x00\x0b\x0c"
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*:")
-_NO_HOST = re.compile(r"^(?:https?:)?/{3,}", re.I)
+_NO_HOST = re.compile(r"^(?:https?:)?//(?:[/#]|$)", re.I)
 _REFRESH = re.compile(r"^\s*(\d{1,4})(?:\.\d*)?\s*[;,]\s*(?:url\s*=\s*)?(['\"]?)(.+?)\2\s*$", re.I)
 # A refresh later than this is a page that reloads itself, not a redirect
 # (reference checking §5.1 row 40).

@@ -101,7 +101,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "hosts": host_bars(data.by_host()),
         "changes": _lines(data.changes(), _change_line),
         "changes_since": view.moment(data.changes_since) if data.changes_since else "",
-        "problems": _lines(data.problems(), _problem_line),
+        "problems": _lines(view.problems_by_level(data), _problem_line),
         "events_paths": [shown(path) for path in data.events_paths],
         "archives": [shown(name) for name in data.archives_asked],
         "version": shown(data.version),

@@ -24,6 +24,7 @@ from archiver.reporting.view import (
     grouped,
     headline,
     moment,
+    problems_by_level,
     row_view,
     safe_link,
 )
@@ -36,20 +37,13 @@ ROWS_PER_SECTION = 250
 _MARKUP = re.compile(r"([\\`|<>\[\]()*_~!{}$^])")
 # A name after @, a number after #, and an address without brackets become links on GitHub: an
 # invisible comment parts the first two, a character reference the others.
-_BREAKS = (
-    ("&", "&amp;"),
-    ("@", "@<!-- -->"),
-    ("#", "#<!-- -->"),
-    ("://", "&#58;//"),
-    ("www.", "www&#46;"),
-    ("WWW.", "WWW&#46;"),
-)
+_BREAKS = (("@", "@<!-- -->"), ("#", "#<!-- -->"), ("://", "&#58;//"), ("www.", "www&#46;"))
 
 
 def escape(text: str) -> str:
     """Return a text that Markdown shows as it is: no markup, no mention, no link (design §8)."""
     escaped = _MARKUP.sub(r"\\\1", text.replace("&", "&amp;"))
-    for written, broken in _BREAKS[1:]:
+    for written, broken in _BREAKS:
         escaped = escaped.replace(written, broken)
     # At the start of a line these would begin a list, a heading or a rule.
     return re.sub(r"^(\s*)([-+=]|\d+(?=[.)]))", r"\1&#8203;\2", escaped)
@@ -67,7 +61,9 @@ def link(text: str, href: str) -> str:
     """Return a link, or the bare text when there is no safe address."""
     if not href:
         return escape(text)
-    target = href.translate({ord(mark): f"%{ord(mark):02X}" for mark in "<>\\|` \"'[]()*_@"})
+    # Between < and > nothing else has a meaning; `&` would begin a character reference.
+    target = href.replace("&", "&amp;")
+    target = target.translate({ord(mark): f"%{ord(mark):02X}" for mark in "<>\\|` "})
     return f"[{escape(text)}](<{target}>)"
 
 
@@ -85,10 +81,8 @@ def render(data: ReportData) -> Iterator[str]:
     yield from _years(data)
     yield from _changes(data)
     yield from _problems(data)
-    yield (
-        f"---\nMade {moment(data.generated_at)} by archiver {escape(shown(data.version))}".rstrip()
-        + ".\n"
-    )
+    maker = f"archiver {escape(shown(data.version))}".rstrip()
+    yield f"---\nMade {moment(data.generated_at)} by {maker}.\n"
 
 
 _SUSPECT_TEXT = (
@@ -245,7 +239,7 @@ def _changes(data: ReportData) -> Iterator[str]:
 
 
 def _problems(data: ReportData) -> Iterator[str]:
-    iterator = iter(data.problems())
+    iterator = iter(problems_by_level(data))
     first = next(iterator, None)
     if first is None:
         return

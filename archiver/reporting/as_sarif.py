@@ -16,7 +16,7 @@ from urllib.parse import quote
 from archiver.model import Level, Row, Verdict
 from archiver.reasons import in_words
 from archiver.reporting.report import ReportData
-from archiver.reporting.view import bad_rows, finding_text, row_view
+from archiver.reporting.view import bad_rows, finding_text, problems_by_level, row_view
 from archiver.text import shown
 
 MOST_RESULTS = 5_000
@@ -72,7 +72,7 @@ def _findings(data: ReportData, rules: dict[str, str]) -> Iterator[dict[str, Any
 
 
 def _problems(data: ReportData, rules: dict[str, str]) -> Iterator[dict[str, Any]]:
-    for row in data.problems():
+    for row in problems_by_level(data):
         rule = shown(row["name"])
         rules.setdefault(rule, rule.replace("-", " "))
         key = f"{row['path']} {row['position']}"

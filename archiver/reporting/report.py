@@ -62,6 +62,7 @@ class ReportData:
     of that name, `suspects` the view `suspect_citations`, `changes` rows with `changed_at,
     from_verdict, to_verdict, reason, url` (and `path, line` where known), newest first, from
     `changes_since` on. `previous` are the totals of an earlier report of `previous_at`.
+    `events_paths` are the events folders as configured, `archives_asked` the archives' names.
     """
 
     generated_at: datetime

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, takewhile
 
-from archiver.model import Row
+from archiver.model import Level, Row
 from archiver.reasons import in_words
 from archiver.reporting.measures import bounds, percent
 from archiver.reporting.report import FirstSweep, MendingGroup, ReportData, mending_group
@@ -19,12 +19,14 @@ from archiver.reporting.wording import (
     NextStep,
     alive_in_words,
     archive_in_words,
+    captured_at,
     day_of,
     shown_address,
     since_in_words,
     step_of,
 )
 from archiver.text import shown
+from archiver.urls import host_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def row_view(row: Row, now: datetime) -> RowView:
         since=since_in_words(row["verdict_since"], now),
         alive=alive_in_words(row),
         archive=archive_in_words(row),
-        capture=_capture_day(row),
+        capture=_capture_name(row),
         capture_href=safe_link(row["archive_url"]),
         step=step_of(row),
     )
@@ -85,17 +87,13 @@ def _details(row: Row) -> str:
     return " · ".join(shown(part) for part in parts if part)
 
 
-def _capture_day(row: Row) -> str:
+def _capture_name(row: Row) -> str:
     """Name the best capture by its day, or by its archive when the address carries none."""
     url = row["archive_url"]
     if not url:
         return ""
-    parts = str(url).split("/")
-    for part in parts:
-        stamp = part[:14]
-        if len(stamp) == 14 and stamp.isascii() and stamp.isdigit():
-            return f"Capture of {stamp[:4]}-{stamp[4:6]}-{stamp[6:8]}"
-    return f"Capture at {shown(parts[2])}" if len(parts) > 2 else "Capture"
+    day = captured_at(url)
+    return f"Capture of {day:%Y-%m-%d}" if day else f"Capture at {shown(host_of(url))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +137,12 @@ def grouped(rows: Iterable[Row]) -> Iterator[tuple[MendingGroup, Iterator[Row]]]
 def bad_rows(rows: Iterable[Row]) -> Iterator[Row]:
     """Give the rows that need somebody, of rows in mending order: dead, failing, blocked."""
     return takewhile(lambda row: mending_group(row) is not MendingGroup.REST, rows)
+
+
+def problems_by_level(data: ReportData) -> Iterator[Row]:
+    """Give the problems of the files, errors first: notes are many and would bury them."""
+    for level in Level:
+        yield from (row for row in data.problems() if row["level"] == level)
 
 
 def finding_text(view: RowView) -> str:

@@ -129,7 +129,14 @@ def hostile_rows(text: str) -> list[dict[str, Any]]:
 
 def hostile_report(text: str) -> ReportData:
     changed = {"changed_at": text, "from_verdict": text, "to_verdict": text, "reason": text}
-    problem = {"path": text, "line": 1, "position": 1, "name": text, "level": text, "message": text}
+    problem = {
+        "path": text,
+        "line": 1,
+        "position": 1,
+        "name": text,
+        "level": "error",
+        "message": text,
+    }
     return a_report(
         hostile_rows(text),
         by_host=lambda: [HOST | {"host": text}],

@@ -8,6 +8,7 @@ import json
 import re
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -179,6 +180,15 @@ def test_the_headline_and_the_table_give_the_same_share():
     assert "8.0\u00a0%" not in text
 
 
+@pytest.mark.parametrize("format_name", ["html", "md"])
+def test_errors_of_the_files_come_before_the_many_notes(format_name):
+    problem = {"path": "events/a.md", "line": 1, "position": 1, "name": "any"}
+    levels = ["note", "warning", "note", "error"]
+    found = [problem | {"level": level, "message": f"a {level}"} for level in levels]
+    text = made(format_name, a_report([], problems=lambda: found))
+    assert re.findall(r"a (note|warning|error)", text) == ["error", "warning", "note", "note"]
+
+
 def test_an_empty_project_gets_a_page_that_says_so():
     tree = page(a_report([]))
     assert tree.css_first("h1").text() == "No web source is cited yet."
@@ -309,6 +319,21 @@ def test_markdown_gives_each_citation_three_lines():
     assert "[Capture of 2016-12-01](<https://web.archive.org/web/2016" in text
 
 
+@settings(max_examples=200)
+@given(st.text(alphabet="aZ09-._~:/?#[]@!$&'()*+,;=%\\|`<>\"^{}", max_size=40))
+def test_a_link_leads_where_it_says(tail):
+    url = f"https://a.example/{tail}"
+    parser = MarkdownIt("commonmark")
+    parser.normalizeLink = lambda written: written
+    (token,) = [
+        child
+        for child in parser.parseInline(f"x {as_markdown.link('name', url)} y")[0].children or []
+        if child.type == "link_open"
+    ]
+    marks = {"<": "%3C", ">": "%3E", "\\": "%5C", "|": "%7C", "`": "%60"}
+    assert token.attrs["href"] == url.translate(str.maketrans(marks))
+
+
 @given(st.text(max_size=40))
 def test_a_code_span_holds_any_text(text):
     line = text.replace("\n", " ").replace("\r", " ").replace("\x00", "")
@@ -391,6 +416,15 @@ def kinds(parser: MarkdownIt, text: str) -> list[str]:
                     yield child.type
 
     return list(walk())
+
+
+def test_a_report_says_how_the_dead_changed_since_the_last():
+    now = a_report([a_row(verdict="dead", link_id=1), a_row(verdict="dead", link_id=2)])
+    before = a_report([a_row(verdict="dead", link_id=1)])
+    later = replace(now, previous=before.totals, previous_at=NOW - timedelta(days=7))
+    for name in ("html", "md"):
+        assert "1 more since the report of 2026-11-17." in made(name, later)
+        assert "fewer" in made(name, replace(before, previous=now.totals))
 
 
 def test_what_is_no_web_address_is_never_a_link():

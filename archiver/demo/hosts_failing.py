@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archiver.demo import pages
-from archiver.demo.behaviours import Delivery, Fault, hops, on_alternate_days, steady, until
+from archiver.demo.behaviours import Delivery, Fault, every_third_day, hops, steady, until
 from archiver.demo.sites import (
     ALIVE,
     GONE,
@@ -101,10 +101,10 @@ FAILING_SITES: tuple[Site, ...] = (
     Site(
         "flaky.example",
         "Border guards auctioned confiscated accordions",
-        on_alternate_days(ALIVE, GONE),
+        every_third_day(ALIVE, GONE),
         "ok/ok",
         "ok|failing/",
-        "404 every other day",
+        "404 on one day in three",
     ),
     Site(
         "silent.example",

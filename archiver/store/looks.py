@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from archiver.clock import to_stamp
-from archiver.model import ALIVE, Belief, Finding, Observation, Vantage, Verdict
+from archiver.model import Belief, Finding, Observation, Vantage, Verdict
 from archiver.store.codec import belief_text, read_belief
 from archiver.store.database import Database
 
@@ -41,6 +41,7 @@ class KnownLink:
     last_good: Mapping[str, Any] | None = None
     host_answered_at: str | None = None
     cited: bool = True
+    archive_record: str = "{}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,13 @@ class RecordedLook:
     belief: Belief
     facts: Mapping[str, Any] = field(default_factory=dict)
     good: Mapping[str, Any] | None = None
+    wake_archive: bool = False
 
 
 _KNOWN = """
 SELECT l.id, l.url, l.wire, l.host, l.verdict, l.reason, l.verdict_since, l.last_look_at,
        l.next_look_at, l.last_seen_alive_at, l.last_seen_alive_by, l.belief, l.archive_state,
-       l.first_good, l.last_good, l.cited, h.last_answer_at AS host_answered_at,
+       l.first_good, l.last_good, l.cited, l.archive_record, h.last_answer_at AS host_answered_at,
        (SELECT json_group_array(json_array(c.source_title, c.publisher)) FROM citations c
          WHERE c.link_id = l.id AND c.gone_at IS NULL) AS cited_as
   FROM links l LEFT JOIN hosts h ON h.host = l.host
@@ -155,6 +157,16 @@ class Looks:
             ],
         )
 
+        self._database.execute_many(
+            "UPDATE links SET archive_next_at = CASE WHEN archive_next_at IS NULL"
+            " OR archive_next_at > ?1 THEN ?1 ELSE archive_next_at END WHERE id = ?2",
+            [
+                (to_stamp(look.observation.looked_at), look.link.link_id)
+                for look in looks
+                if look.wake_archive
+            ],
+        )
+
     def _note_changes(self, looks: Iterable[tuple[int, RecordedLook]]) -> None:
         self._database.execute_many(
             "INSERT INTO changes (link_id, changed_at, from_verdict, to_verdict, reason, look_id)"
@@ -223,18 +235,28 @@ class Looks:
             [host, directory, to_stamp(now), facts],
         )
 
-    def recently_good(self, limit: int) -> list[tuple[str, str]]:
-        """Return (wire URL, host) of links that were good when last looked at, one per host."""
-        marks = ", ".join(f"'{verdict.value}'" for verdict in ALIVE)
+    def canaries(self, hosts: Iterable[str], limit: int) -> list[str]:
+        """Return wire URLs of links that were fine in their last looks, at other hosts.
+
+        Chosen anew each time, so that no host is asked more often than others.
+        """
+        left_out = json.dumps(sorted(hosts))
         return [
-            (row["wire"], row["host"])
+            row["wire"]
             for row in self._database.rows(
-                "SELECT wire, host, max(last_look_at) FROM links WHERE cited = 1"
-                f" AND verdict IN ({marks}) AND reason NOT IN ('blocked-now')"
-                " GROUP BY host ORDER BY 3 DESC LIMIT ?",
-                [limit],
+                "SELECT wire FROM (SELECT wire, host, random() AS place FROM links"
+                " WHERE cited = 1 AND verdict IN ('ok', 'moved') AND reason <> 'blocked-now'"
+                " AND host NOT IN (SELECT value FROM json_each(?))"
+                " GROUP BY host) ORDER BY place LIMIT ?",
+                [left_out, limit],
             )
         ]
+
+    def any_answer(self) -> bool:
+        """Say whether any host ever gave us an answer."""
+        return bool(
+            self._database.value("SELECT count(*) FROM hosts WHERE last_answer_at IS NOT NULL")
+        )
 
 
 def _json(value: object) -> str:
@@ -256,6 +278,7 @@ def _known_link(row: sqlite3.Row) -> KnownLink:
         last_good=None if row["last_good"] is None else json.loads(row["last_good"]),
         host_answered_at=row["host_answered_at"],
         cited=bool(row["cited"]),
+        archive_record=row["archive_record"],
     )
 
 

@@ -1,0 +1,200 @@
+"""Looking at links: fetched in lanes, judged with what else is known, believed, recorded.
+
+Before a batch is judged we ask whether it was us who were offline; then looks, beliefs, flips
+and the wish for an archive's answer are one transaction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from types import TracebackType
+
+from archiver.archiving.record import from_json
+from archiver.checking.belief import Known, needs_archive_answer, settle
+from archiver.checking.context import Context, GoodLook, SiblingFacts, good_look
+from archiver.checking.fetch import Fetcher
+from archiver.checking.lanes import HostUnavailable, Lanes
+from archiver.checking.online import Label
+from archiver.checking.page import read_page
+from archiver.checking.policy import Policy
+from archiver.checking.rules import judge, wants_probe
+from archiver.clock import from_stamp
+from archiver.model import ALIVE, Finding, Observation
+from archiver.service.desk import Desk
+from archiver.service.facts import look_facts
+from archiver.service.online import Watch
+from archiver.store import KnownLink, RecordedLook
+
+# A sibling probe is remembered for 30 days (design §5).
+_PROBE_HOLDS = timedelta(days=30)
+# A host that cannot be asked now, without saying until when, is tried again this much later.
+_BUSY_HOST = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One link with what was seen of it."""
+
+    link: KnownLink
+    observation: Observation
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """One link whose host may not be asked before `until`; nothing was sent."""
+
+    link: KnownLink
+    until: datetime
+
+
+class Checking:
+    """Looks at links; one per process, for its lanes are the process's manners."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Work at a desk; nothing is opened yet."""
+        self.desk = desk
+        self._policy = Policy.from_settings(desk.settings.check)
+        self._lanes = Lanes(
+            desk.settings.check,
+            desk.settings.hosts,
+            desk.clock,
+            desk.store.hosts,
+            holder=f"{desk.holder}:{id(self):x}",
+        )
+        self._fetcher = Fetcher(
+            desk.settings.check,
+            desk.settings.network,
+            desk.settings.hosts,
+            desk.clock,
+            self._lanes,
+            resolver=desk.resolver,
+        )
+        self.watch = Watch(desk, self._fetcher, self._policy)
+
+    async def __aenter__(self) -> Checking:
+        await self._fetcher.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lanes.release_idle()
+        await self._fetcher.__aexit__(kind, error, trace)
+
+    def rest(self) -> None:
+        """Give back the leases of hosts that nobody here is waiting for."""
+        self._lanes.release_idle()
+
+    async def see(self, link: KnownLink) -> Seen | Busy:
+        """Look at one link, and once at a sibling where the rules want to compare."""
+        context = self._context(link)
+        try:
+            observation = await self._fetcher.look(link.wire, on_page=read_page)
+        except HostUnavailable as busy:
+            return Busy(link, busy.until or self.desk.clock.now() + _BUSY_HOST)
+        context = self._with_neighbours(link, observation, context)
+        if wants_probe(observation, context, self._policy):
+            with contextlib.suppress(HostUnavailable):
+                context = await self._with_sibling(link, context)
+        return Seen(link, observation, context)
+
+    def _context(self, link: KnownLink) -> Context:
+        first, last = link.first_good, link.last_good
+        return Context(
+            cited_titles=link.titles,
+            publishers=link.publishers,
+            first_good=None if first is None else GoodLook(**first),
+            last_good=None if last is None else GoodLook(**last),
+        )
+
+    def _with_neighbours(
+        self, link: KnownLink, observation: Observation, context: Context
+    ) -> Context:
+        """Count the cited paths of this host that ended on the very same page."""
+        if not observation.redirects or not observation.final_url:
+            return context
+        others = self.desk.store.looks.other_paths_on_page(
+            link.host, observation.final_url, link.link_id
+        )
+        return replace(context, same_page_count=1 + others)
+
+    async def _with_sibling(self, link: KnownLink, context: Context) -> Context:
+        """Ask for a random address beside this one, unless that was asked within 30 days."""
+        looks, now = self.desk.store.looks, self.desk.clock.now()
+        directory = link.wire.partition("?")[0].rpartition("/")[0]
+        known = looks.probe(link.host, directory, now - _PROBE_HOLDS)
+        if known is not None:
+            return replace(context, sibling=SiblingFacts(**json.loads(known)))
+        probed = await self._fetcher.probe(link.wire, on_page=read_page)
+        if probed is None:
+            return context
+        sibling = SiblingFacts.of(probed)
+        looks.remember_probe(link.host, directory, json.dumps(asdict(sibling)), now)
+        return replace(context, sibling=sibling)
+
+    async def settle(self, batch: Sequence[Seen], run_id: int | None) -> list[RecordedLook]:
+        """Ask whether we were offline, judge, believe, and store: one transaction."""
+        first = [judge(seen.observation, seen.context, self._policy) for seen in batch]
+        forged = any(one.reason == "dns-gone" for one in first) and await self.watch.forges_names()
+        vote = await self.watch.vote(batch, first)
+        answered = self._answers(batch)
+        recorded = [
+            self._believe(*self._labelled(seen, finding, vote.looks.get(place), forged), answered)
+            for place, (seen, finding) in enumerate(zip(batch, first, strict=True))
+        ]
+        self.desk.store.looks.record(recorded, run_id)
+        return recorded
+
+    def _labelled(
+        self, seen: Seen, finding: Finding, label: Label | None, forged: bool
+    ) -> tuple[Seen, Finding]:
+        """Judge again what turned out to be no evidence about its link."""
+        if label is None and not forged:
+            return seen, finding
+        word = None if label is None else label.value
+        context = replace(seen.context, label=word, forged_names=forged)
+        return replace(seen, context=context), judge(seen.observation, context, self._policy)
+
+    def _answers(self, batch: Iterable[Seen]) -> dict[str, datetime]:
+        """Return when each host of the batch last gave an HTTP answer, by what was known."""
+        return {
+            seen.link.host: from_stamp(seen.link.host_answered_at)
+            for seen in batch
+            if seen.link.host_answered_at
+        }
+
+    def _believe(self, seen: Seen, finding: Finding, answered: dict[str, datetime]) -> RecordedLook:
+        link, observation = seen.link, seen.observation
+        known = self.known(link, answered.get(link.host))
+        at = observation.looked_at
+        belief = settle(link.belief, finding, known, at, self._policy, url=link.url)
+        if finding.answered:
+            answered[link.host] = at
+        return RecordedLook(
+            link,
+            observation,
+            finding,
+            belief,
+            look_facts(observation, seen.context, known, finding),
+            good=asdict(good_look(observation)) if finding.verdict in ALIVE else None,
+            wake_archive=belief.verdict is not link.belief.verdict
+            or needs_archive_answer(belief, at, self._policy),
+        )
+
+    def known(self, link: KnownLink, host_answered_at: datetime | None) -> Known:
+        """Return what else is known of a link when a look of it is settled."""
+        off = self.desk.settings.archive.mode == "off"
+        living = from_json(link.archive_record).living_at if link.archive_record else None
+        return Known(
+            host_answered_at=host_answered_at,
+            archive="off" if off else "asked",
+            living_capture_at=living,
+        )

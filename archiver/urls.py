@@ -73,13 +73,14 @@ def _only_url(text: str) -> str:
     return found[0].rstrip(".,;:!?)]}'") if len(found) == 1 else text
 
 
+_MISSPELT_SCHEME = r"^(?:hxx|hh?t{1,3}|t{1,2})p{1,2}s{0,2}://"
 # Spellings that were meant as http(s) but are none; each is proposed, never guessed silently.
 _MENDINGS = (
-    (re.compile(r"^https?://https?:/*", re.I), lambda text: _respell(text.split("//", 1)[1])),
-    (re.compile(r"^(?:hxx|htt?|t{1,2}|hh?tt?|http)ps{0,2}://", re.I), _spell_scheme),
+    (re.compile(r"^https?://https?:?/+", re.I), lambda text: _respell(text.split("//", 1)[1])),
     (re.compile(r"^https?%3a", re.I), unquote),
     (re.compile(r"^https?(?::/{0,2}|/{1,2})(?=[^/:])", re.I), _respell),
     (re.compile(r"^https?:///+", re.I), lambda text: re.sub(r":/+", "://", text, count=1)),
+    (re.compile(_MISSPELT_SCHEME, re.I), _spell_scheme),
     (re.compile(r"^doi:\s*10\.", re.I), lambda text: "https://doi.org/" + text[4:].strip()),
     (
         re.compile(r"^(?:www\.)?[a-z0-9\-]+(?:\.[a-z0-9\-]+)+(?:[/?:]|$)", re.I),
@@ -147,8 +148,8 @@ def read_address(raw: str) -> Address | BadAddress:
 def _looks_misspelt(cited: str) -> bool:
     lowered = cited[:12].lower()
     if lowered.startswith(("http:", "https:")):
-        return not re.match(r"^https?://(?!https?:)[^/?#]", cited[:20].lower())
-    return bool(re.match(r"^(?:hxx|ht?|t{1,2}|hh?tt?|http)ps{0,2}://", lowered))
+        return not re.match(r"^https?://(?!https?(?:[:/?#]|$))[^/?#]", cited[:20].lower())
+    return bool(re.match(_MISSPELT_SCHEME, lowered))
 
 
 def _mend(cited: str) -> str | None:

@@ -80,6 +80,10 @@ def as_text(report: LintReport) -> str:
         f"{problem.name} {shown(problem.message)}"
         for problem in report.problems
     ]
-    totals = f"{report.files:,} files, {report.citations:,} citations, {report.links:,} links: "
-    counts = (f"{report.count(level):,} {level.value}s" for level in Level)
-    return "\n".join([*lines, totals + ", ".join(counts)])
+    read = (("file", report.files), ("citation", report.citations), ("link", report.links))
+    found = ((level.value, report.count(level)) for level in Level)
+    return "\n".join([*lines, f"{_counted(read)}: {_counted(found)}"])
+
+
+def _counted(numbers: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{count:,} {word}{'' if count == 1 else 's'}" for word, count in numbers)

@@ -7,8 +7,8 @@ with file, class, final_url, requested_url, status and cited_title; gone = `notf
 `parked`, not gone = `article` and `blocked`. The probe is a perfect one: beside a not-found page
 the sibling is that page again, beside an article it is a 404, beside a wall it is the wall.
 
-*accused*: a finding of failing on an answer with success; *strong*: two independent signs. The plain baseline of
-reference linkrot §3.4 has precision 0.986 and recall 0.54 on these pages.
+*accused*: a finding of failing on an answer with success; *strong*: two independent signs. The
+plain baseline of reference linkrot §3.4 has precision 0.986 and recall 0.54 on these pages.
 """
 
 from __future__ import annotations

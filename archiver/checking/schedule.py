@@ -59,10 +59,9 @@ def _parse_duration(value: str) -> int | None:
 def _parse_http_date(value: str) -> datetime | None:
     try:
         moment: datetime = parsedate_to_datetime(value)
-        if moment.tzinfo is None:
-            return moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
+        aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return datetime.fromtimestamp(aware.timestamp(), UTC)
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
         return None
 
 
@@ -102,7 +101,7 @@ def host_pause(
         return now + max(policy.retry_floor, wait)
     if observation.status == 503:
         return None
-    doubled = policy.pause_first * 2 ** min(max(consecutive, 0), 20)
+    doubled = policy.pause_first * (1 << min(max(consecutive, 0), 20))
     return now + min(doubled, policy.pause_longest)
 
 

@@ -1,7 +1,7 @@
 """Rows the demo leaves out for brevity and the tests run: the rest of the catalogue.
 
-Together with the demo's own rows they hold every server behaviour of reference checking §5.1
-that one machine can produce, and one page per fingerprint of §4.1, §4.3 and §4.4.
+Together with the demo's own rows they hold the statuses and most answers of reference checking
+§5.1, and a page for each fingerprint of §4.1, §4.3 and §4.4 that is not tied to one real host.
 """
 
 from __future__ import annotations

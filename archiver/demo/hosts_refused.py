@@ -13,6 +13,7 @@ from archiver.demo.sites import (
     everywhere,
     leads_to,
     log_in,
+    where_robots_may,
 )
 
 
@@ -228,6 +229,14 @@ REFUSED_SITES: tuple[Site, ...] = (
         "blocked/same-for-every-url",
         "blocked/same-for-every-url",
         "one JavaScript shell for every address",
+    ),
+    Site(
+        "robots-disallow.example",
+        "Pigeon breeders association audited after prize fraud",
+        where_robots_may(everywhere(pages.SHELL), "User-agent: *\nDisallow: /\n"),
+        "ok/",
+        "ok/",
+        "a JavaScript shell that must not be probed: robots.txt forbids everything",
     ),
     Site(
         "alive-elsewhere.example",

@@ -163,6 +163,12 @@ def page(text: str, status: int = 200, *headers: tuple[str, str]) -> Behaviour:
     return here(steady(html(text, status, *headers)))
 
 
+def where_robots_may(page: Behaviour, rules: str) -> Behaviour:
+    """Add a robots.txt to a site; other sites have none."""
+    text = Answer(200, rules.encode(), (("Content-Type", "text/plain"),))
+    return lambda cited, visit: text if visit.path == "/robots.txt" else page(cited, visit)
+
+
 def everywhere(text: str, status: int = 200, *headers: tuple[str, str]) -> Behaviour:
     """Answer every address of the site with the same page."""
     return steady(html(text, status, *headers))

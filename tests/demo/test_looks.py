@@ -32,10 +32,10 @@ BELOW_HTTP = {
 async def look_at_all(sites: tuple[Site, ...]) -> tuple[list[Observation], MisbehavingWeb]:
     """Look once at every row, through the lanes, as the daemon would."""
     clock = RehearsalClock(START, speed=SPEED)
-    async with MisbehavingWeb(clock, sites, Pace(hold=2.0, drip=0.02)) as web:
+    async with MisbehavingWeb(clock, sites, Pace(hold=3.0, drip=0.02)) as web:
         check = CheckSettings(
-            timeout=timedelta(seconds=1),
-            connect_timeout=timedelta(seconds=0.6),
+            timeout=timedelta(seconds=2),
+            connect_timeout=timedelta(seconds=1),
             host_delay=timedelta(seconds=DELAY),
         )
         network = NetworkSettings(
@@ -65,6 +65,33 @@ async def test_a_look_finds_the_fault_that_the_row_names(sites: tuple[Site, ...]
         if not right:
             wrong.append((site.host, site.finding, seen.status, seen.error))
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"), [("robots-disallow.example", False), ("javascript-shell.example", True)]
+)
+async def test_an_invented_sibling_is_asked_for_only_where_robots_may(
+    host: str, allowed: bool
+) -> None:
+    (site,) = [site for site in SITES if site.host == host]
+    clock = RehearsalClock(START, speed=SPEED)
+    async with MisbehavingWeb(clock, (site,), Pace(hold=2.0)) as web:
+        check = CheckSettings(host_delay=timedelta(seconds=DELAY))
+        network = NetworkSettings(allow_private=["127.0.0.0/8"])
+        lanes = Lanes(check, {}, clock)
+        async with Fetcher(check, network, {}, clock, lanes, resolver=web.resolver()) as fetcher:
+            probe = await fetcher.probe(site.url, on_page=read_page)
+    asked = [request.target for request in web.served]
+    assert asked[0] == "/robots.txt"
+    assert (probe is not None, len(asked)) == ((True, 2) if allowed else (False, 1))
+
+
+async def test_the_lanes_keep_their_distance_from_every_host() -> None:
+    """Law 6, measured by the servers: also for broken connections, hops and loops."""
+    _, web = await look_at_all(SITES)
+    assert len(web.served) > 100
+    # Half a second of the rehearsal's clock is five real milliseconds of scheduling.
+    assert web.violations(DELAY, tolerance=0.5, hops_may_follow=False) == []
 
 
 def test_no_two_rows_share_an_address() -> None:

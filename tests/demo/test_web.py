@@ -21,7 +21,7 @@ from archiver.demo.sites import Site
 from archiver.demo.web import MisbehavingWeb
 
 START = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
-QUICK = Pace(hold=1.5, drip=0.02)
+QUICK = Pace(hold=3.0, drip=0.02)
 
 # What a plain client meets on day 0 where it is no plain 200: a status, or an exception.
 MEETS: dict[str, int | type[Exception]] = {
@@ -107,13 +107,13 @@ VERIFY_CODES = {
 
 
 @asynccontextmanager
-async def client(web: MisbehavingWeb, total: float = 0.8) -> AsyncIterator[aiohttp.ClientSession]:
+async def client(web: MisbehavingWeb, total: float = 1.5) -> AsyncIterator[aiohttp.ClientSession]:
     """A client that trusts the web's authority, asks its names, and follows nothing."""
     trust = ssl.create_default_context(cafile=str(web.certificate_authority))
     connector = aiohttp.TCPConnector(
         resolver=web.resolver(), ssl=trust, force_close=True, limit=0, use_dns_cache=False
     )
-    timeout = aiohttp.ClientTimeout(total=total, connect=0.6, ceil_threshold=60)
+    timeout = aiohttp.ClientTimeout(total=total, connect=1.0, ceil_threshold=60)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         yield session
 

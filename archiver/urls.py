@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv6Address
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -73,6 +73,7 @@ def _only_url(text: str) -> str:
     return found[0].rstrip(".,;:!?)]}'") if len(found) == 1 else text
 
 
+_MENDABLE = frozenset({"not-a-url", "unsupported-scheme"})
 _MISSPELT_SCHEME = r"^(?:hxx|hh?t{1,3}|t{1,2})p{1,2}s{0,2}://"
 # Spellings that were meant as http(s) but are none; each is proposed, never guessed silently.
 _MENDINGS = (
@@ -129,6 +130,13 @@ def read_address(raw: str) -> Address | BadAddress:
     `tracking-parameters`.
     """
     cited = raw.strip()
+    read = _read_unmended(cited)
+    if isinstance(read, BadAddress) and read.problem in _MENDABLE:
+        return replace(read, proposal=_mend(cited))
+    return read
+
+
+def _read_unmended(cited: str) -> Address | BadAddress:
     if not cited:
         return BadAddress("missing-url", "The source has no URL.")
     if len(cited) > MAX_URL:
@@ -137,32 +145,31 @@ def read_address(raw: str) -> Address | BadAddress:
         return BadAddress("not-a-url", "The URL contains a control character or a backslash.")
     match = _SCHEME.match(cited)
     if match is None or _looks_misspelt(cited):
-        return BadAddress("not-a-url", "This is no http(s) URL.", _mend(cited))
+        return BadAddress("not-a-url", "This is no http(s) URL.")
     scheme = match[1] or match[2]
     if scheme.lower() not in DEFAULT_PORTS:
         message = f"Only http and https can be looked at, not {scheme[:30]}:."
-        return BadAddress("unsupported-scheme", message, _mend(cited))
+        return BadAddress("unsupported-scheme", message)
     return _read_http(cited)
 
 
 def _looks_misspelt(cited: str) -> bool:
-    lowered = cited[:12].lower()
+    lowered = cited[:20].lower()
     if lowered.startswith(("http:", "https:")):
-        return not re.match(r"^https?://(?!https?(?:[:/?#]|$))[^/?#]", cited[:20].lower())
+        return not re.match(r"^https?://(?!https?(?:[:/?#]|$))[^/?#]", lowered)
     return bool(re.match(_MISSPELT_SCHEME, lowered))
 
 
 def _mend(cited: str) -> str | None:
+    """Return what may be meant, when it is an address and differs from what is written."""
+    if len(cited) > MAX_URL:
+        return None
     for pattern, mend in _MENDINGS:
         if pattern.match(cited):
-            proposal = mend(cited)
-            usable = proposal != cited and isinstance(_try_http(proposal), Address)
+            proposal = mend(cited).strip()
+            usable = proposal != cited and isinstance(_read_unmended(proposal), Address)
             return proposal if usable else None
     return None
-
-
-def _try_http(text: str) -> Address | BadAddress | None:
-    return _read_http(text) if re.match(r"^https?://[^/?#]", text, re.I) else None
 
 
 def _read_http(cited: str) -> Address | BadAddress:
@@ -176,7 +183,7 @@ def _read_http(cited: str) -> Address | BadAddress:
         )
     place = _read_authority(scheme.lower(), authority)
     if place is None:
-        return BadAddress("not-a-url", "The URL has no usable host name.", None)
+        return BadAddress("not-a-url", "The URL has no usable host name.")
     host, port = place
     shown_host = f"[{host}]" if ":" in host else host
     origin = f"{scheme.lower()}://{shown_host}{port}"

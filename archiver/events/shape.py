@@ -12,7 +12,8 @@ from archiver.model import Citation, Event, Problem
 from archiver.text import shown
 from archiver.urls import Address, BadAddress, is_tracking, parse_archive_url, read_address
 
-MAX_CITATIONS = 5_000
+# Events and sources together: aliases can make a small file cite a million times.
+MAX_ENTRIES = 5_000
 MAX_CITED_URL = 8_192
 MAX_TEXT = 4_000
 
@@ -44,20 +45,25 @@ class Shaped:
 
 def shape(path: str, document: Document, source_keys: Sequence[str], *, many: bool) -> Shaped:
     """Read the events out of a document; `many` allows a list of events. Total."""
-    reader = _Reader(path, tuple(source_keys), list(document.problems))
+    reader = _Reader(path, source_keys, list(document.problems))
     reader.document(document, many)
     problems = sorted(reader.problems, key=lambda problem: problem.line)
     return Shaped(tuple(reader.events), tuple(reader.citations), tuple(problems))
 
 
 class _TooMany(Exception):
-    """Internal: this file cites more than we read."""
+    """Internal: this file has more events and sources than we read."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__()
+        self.line = line
 
 
 class _Reader:
-    def __init__(self, path: str, source_keys: tuple[str, ...], problems: list[Problem]) -> None:
+    def __init__(self, path: str, source_keys: Sequence[str], problems: list[Problem]) -> None:
         self._path = path
-        self._source_keys = source_keys
+        self._source_keys = tuple(dict.fromkeys(source_keys))
+        self._entries_read = 0
         self.problems = problems
         self.events: list[Event] = []
         self.citations: list[Citation] = []
@@ -72,16 +78,22 @@ class _Reader:
                     self._listed_event(item)
             elif not document.problems:
                 self._bad_root(root)
-        except _TooMany:
-            message = f"More than {MAX_CITATIONS} sources in one file; split it."
-            self._report(self.citations[-1].line, None, "too-large", message)
+        except _TooMany as stop:
+            message = f"More than {MAX_ENTRIES:,} events and sources in one file; split it."
+            self._report(stop.line, None, "too-large", message)
 
     def _bad_root(self, root: Node | None) -> None:
         line = root.line if root is not None else 1
         message = "No event here: an event is a mapping of keys (id, date, title, sources)."
         self._report(line, None, "bad-shape", message)
 
+    def _count(self, node: Node) -> None:
+        self._entries_read += 1
+        if self._entries_read > MAX_ENTRIES:
+            raise _TooMany(node.line)
+
     def _listed_event(self, item: Node) -> None:
+        self._count(item)
         if isinstance(item, MappingNode):
             self._event(item)
         elif not isinstance(item, SequenceNode) or item.whole:
@@ -120,12 +132,11 @@ class _Reader:
     def _entry(
         self, event: Event, key: str, position: int, entry: Node, seen: dict[str, int]
     ) -> None:
+        self._count(entry)
         if isinstance(entry, SequenceNode):
             message = "This source is a list; write it as a mapping with url and title."
             self._report(entry.line, position, "bad-shape", message)
             return
-        if len(self.citations) >= MAX_CITATIONS:
-            raise _TooMany
         fields = entry if isinstance(entry, MappingNode) else MappingNode(entry.line, whole=True)
         url = fields.fields.get("url") if isinstance(entry, MappingNode) else entry
         if url is None and not fields.whole:

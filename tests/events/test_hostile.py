@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from archiver.events.read import MAX_FILE, ReadFile, read_text
-from archiver.events.shape import MAX_CITATIONS
+from archiver.events.shape import MAX_ENTRIES
 from archiver.model import Level
 from tests.events.reading import KEYS, names, read_under
 
@@ -82,13 +82,20 @@ def test_a_hostile_file_is_a_problem_of_that_file_within_a_second(name: str) -> 
     assert len(file.problems) < 120
 
 
+LISTS = "- id: &s [" + "[]," * 50_000 + "]\n"
+
+
 @pytest.mark.parametrize(
     "text",
-    ["sources:\n" + "- x\n" * 60_000, "sources:\n" + "- http://a.b\n" * 19_000],
+    [
+        *("sources:\n" + "- x\n" * 60_000, "sources:\n" + "- http://a.b\n" * 19_000),
+        *("- x\n" * 60_000, LISTS + "- sources: *s\n" * 99),
+    ],
 )
 def test_more_sources_than_any_event_has_are_cut_off_and_said_so(text: str) -> None:
     file = read_timed("a.yaml", text)
-    assert len(file.citations) == MAX_CITATIONS
+    assert len(file.citations) <= MAX_ENTRIES
+    assert len(file.problems) <= 3 * MAX_ENTRIES + 2
     assert "too-large" in names(file)
 
 

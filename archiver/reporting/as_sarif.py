@@ -66,7 +66,7 @@ def _invocation(left: int) -> dict[str, Any]:
 def _findings(data: ReportData, rules: dict[str, str]) -> Iterator[dict[str, Any]]:
     for row in bad_rows(data.rows()):
         rule = shown(row["reason"] or row["verdict"])
-        rules.setdefault(rule, shown(in_words(row["reason"])) if row["reason"] else rule)
+        rules.setdefault(rule, in_words(row["reason"]) if row["reason"] else rule)
         text = finding_text(row_view(row, data.generated_at))
         yield _result(rule, _LEVELS[row["verdict"]], text, row, str(row["cited_url"]))
 

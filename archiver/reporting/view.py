@@ -12,7 +12,6 @@ from datetime import datetime
 from itertools import groupby, takewhile
 
 from archiver.model import Level, Row
-from archiver.reasons import in_words
 from archiver.reporting.measures import bounds, percent
 from archiver.reporting.report import FirstSweep, MendingGroup, ReportData, mending_group
 from archiver.reporting.wording import (
@@ -21,6 +20,7 @@ from archiver.reporting.wording import (
     archive_in_words,
     captured_at,
     day_of,
+    reason_in_words,
     shown_address,
     since_in_words,
     step_of,
@@ -59,7 +59,7 @@ def safe_link(url: object) -> str:
 def row_view(row: Row, now: datetime) -> RowView:
     """Turn a row of `source_status` into what a person reads."""
     verdict = row["verdict"] or "problem"
-    reason = in_words(row["reason"]) if row["reason"] else ""
+    reason = reason_in_words(row["reason"])
     if row["verdict"] is None:
         reason = shown(row["problem"] or "no usable address").replace("-", " ")
     return RowView(
@@ -69,7 +69,7 @@ def row_view(row: Row, now: datetime) -> RowView:
         url=shown_address(row["cited_url"] or ""),
         href=safe_link(row["cited_url"]),
         verdict=shown(verdict),
-        reason=shown(reason),
+        reason=reason,
         since=since_in_words(row["verdict_since"], now),
         alive=alive_in_words(row),
         archive=archive_in_words(row),
@@ -224,6 +224,6 @@ def first_sweep_texts(sweep: FirstSweep) -> list[str]:
 
 def change_text(row: Row) -> str:
     """Say one change of belief in words, without its address."""
-    reason = in_words(row["reason"]) if row["reason"] else ""
+    reason = reason_in_words(row["reason"])
     flip = f"{day_of(row['changed_at'])}: {shown(row['from_verdict'])} → {shown(row['to_verdict'])}"
-    return f"{flip} ({shown(reason)})" if reason else flip
+    return f"{flip} ({reason})" if reason else flip

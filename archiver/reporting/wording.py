@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from archiver.clock import from_stamp
 from archiver.model import ArchiveState, Claim, Row, Verdict
-from archiver.reasons import advice
+from archiver.reasons import advice, in_words
 from archiver.reporting.report import has_good_claim
 from archiver.text import shown
 
@@ -68,6 +68,11 @@ def since_in_words(stamp: str | None, now: datetime) -> str:
     else:
         span = _span(passed.days)
     return f"since {day_of(stamp)} ({span})"
+
+
+def reason_in_words(reason: str | None) -> str:
+    """Say a reason as a clause that goes on after a colon; "" when there is none."""
+    return _lower(shown(in_words(reason)).removesuffix(".")) if reason else ""
 
 
 _WITNESSES = {
@@ -262,13 +267,36 @@ def _dead_step(row: Row) -> NextStep:
     )
 
 
+# After so long a person's eyes are worth more than another look of ours.
+_LONG_FAILING = timedelta(days=30)
+
+
 def _failing_step(row: Row) -> NextStep:
-    sentence = _sentence(advice(row["reason"] or "")) or "Nothing to do yet."
+    if _lasts(row) >= _LONG_FAILING:
+        return _ask_a_person(row, "It has failed for long, but not in a way that proves its death:")
+    sentence = "Nothing to do yet: we look again before we believe it."
     if row["next_look_at"]:
-        sentence += f" We look again on {day_of(row['next_look_at'])}."
+        sentence = sentence.replace("again", f"again on {day_of(row['next_look_at'])}")
     if row["archive_url"]:
         sentence += " Should it be gone, a capture is known."
     return NextStep(sentence)
+
+
+def _lasts(row: Row) -> timedelta:
+    """Return how long the verdict held at the last look; zero when that is unknown."""
+    try:
+        return from_stamp(row["last_look_at"]) - from_stamp(row["verdict_since"])
+    except (TypeError, ValueError):
+        return timedelta(0)
+
+
+def _ask_a_person(row: Row, why: str) -> NextStep:
+    sentence = f"{why} open it in a browser, then say what you saw, alive or gone:"
+    return NextStep(sentence, _command("mark", row, "alive"))
+
+
+# Refusals of our own making: a browser would say nothing about them.
+_OUR_REFUSALS = frozenset({"private-address", "bad-port", "skipped"})
 
 
 def _blocked_step(row: Row) -> NextStep:
@@ -276,12 +304,9 @@ def _blocked_step(row: Row) -> NextStep:
         return NextStep(
             "Nothing to mend: we are refused, but a newer capture shows the page alive."
         )
-    if row["reason"] == "private-address":
-        return NextStep("Check the address: it is not on the public internet.")
-    return NextStep(
-        "Open it in a browser, for we are refused; then say what you saw, alive or gone:",
-        _command("mark", row, "alive"),
-    )
+    if row["reason"] in _OUR_REFUSALS:
+        return NextStep(advice(row["reason"]))
+    return _ask_a_person(row, "We are refused:")
 
 
 def _moved_step(row: Row) -> NextStep:
@@ -299,12 +324,16 @@ def _claim_step(row: Row) -> NextStep | None:
     return NextStep(f"Remove it, for {claim}.")
 
 
+# Reasons of a living page that still ask something of a person.
+_ALIVE_BUT = frozenset({"content-drift", "flapping"})
+
+
 def _quiet_step(row: Row) -> NextStep:
     if row["verdict"] == Verdict.UNCHECKED:
         when = f" It comes on {day_of(row['next_look_at'])}." if row["next_look_at"] else ""
         return NextStep(f"Wait for the first look.{when}")
-    if row["reason"] == "content-drift":
-        return NextStep("Read the page: it answers, but its text has become another.")
+    if row["reason"] in _ALIVE_BUT:
+        return NextStep(advice(row["reason"]))
     state = row["archive_state"]
     if state in (ArchiveState.EXCLUDED, ArchiveState.UNARCHIVABLE, ArchiveState.LOST):
         return NextStep(f"Keep a copy of your own while it is there: {_ARCHIVE_WORDS[state]}.")
@@ -341,14 +370,6 @@ def _problem_step(row: Row) -> NextStep | None:
     if row["problem"] == "archive-url-mismatch" and row["archive_url"]:
         return _paste_capture(row)
     return NextStep(sentence) if sentence else None
-
-
-def _sentence(text: str) -> str:
-    text = shown(text).strip()
-    if not text:
-        return ""
-    text = text[0].upper() + text[1:]
-    return text if text.endswith((".", "!", "?")) else text + "."
 
 
 def _lower(text: str) -> str:

@@ -30,7 +30,7 @@ def a_row(**columns: Any) -> dict[str, Any]:
         "link_id": 1,
         "host": "harbour.example",
         "verdict": "ok",
-        "reason": "http-200",
+        "reason": "ok",
         "verdict_since": "2026-03-01T07:00:00Z",
         "last_look_at": "2026-11-20T07:00:00Z",
         "next_look_at": "2026-12-10T07:00:00Z",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from report_samples import NOW, a_row, no_capture
 
 from archiver.model import PROBLEM_LEVELS, ArchiveState, Claim, Verdict
+from archiver.reasons import REASONS, advice
 from archiver.reporting.wording import (
     alive_in_words,
     archive_in_words,
@@ -19,6 +20,7 @@ from archiver.reporting.wording import (
     distance_in_words,
     is_before_publication,
     next_step,
+    reason_in_words,
     since_in_words,
     step_of,
 )
@@ -146,8 +148,35 @@ def test_a_moved_source_gets_its_new_address():
     assert next_step(row).endswith("url: https://harbour.example/archive/lighthouse")
 
 
-def test_a_failing_source_says_when_we_look_again():
-    assert "We look again on 2026-12-10." in next_step(a_row(verdict="failing", reason="http-404"))
+def test_a_failing_source_waits_for_the_next_look():
+    row = a_row(verdict="failing", reason="http-404", verdict_since="2026-11-19T00:00:00Z")
+    assert next_step(row) == (
+        "Nothing to do yet: we look again on 2026-12-10 before we believe it."
+        " Should it be gone, a capture is known."
+    )
+
+
+def test_a_source_that_fails_for_long_asks_for_a_persons_eyes():
+    row = a_row(verdict="failing", reason="http-503", verdict_since="2026-09-01T00:00:00Z")
+    assert "open it in a browser" in next_step(row)
+    assert next_step(row).endswith("archiver mark https://harbour.example/news/lighthouse alive")
+
+
+def test_a_refusal_of_our_own_is_not_sent_to_a_browser():
+    for reason in ("private-address", "bad-port", "skipped"):
+        assert next_step(a_row(verdict="blocked", reason=reason)) == advice(reason)
+
+
+def test_a_living_page_with_another_text_is_to_be_compared():
+    assert next_step(a_row(reason="content-drift")) == advice("content-drift")
+    assert next_step(a_row(reason="ok")) == "Nothing to do."
+
+
+@pytest.mark.parametrize("reason", sorted(REASONS))
+def test_every_reason_goes_on_after_a_colon(reason):
+    clause = reason_in_words(reason)
+    assert clause[0].islower()
+    assert not clause.endswith(".")
 
 
 @pytest.mark.parametrize("name", sorted(PROBLEM_LEVELS))

@@ -126,13 +126,26 @@ class _Places:
         self._order = itertools.count()
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
 
-    async def take(self, queue_length: int) -> None:
+    async def take(self, lane: _Lane) -> None:
         if self._free > 0:
             self._free -= 1
             return
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (-queue_length, next(self._order), ready))
-        await _or_pass_on(ready, self.give_back)
+        lane.for_place.append(ready)
+        self._push(lane, ready)
+        try:
+            await _or_pass_on(ready, self.give_back)
+        finally:
+            lane.for_place.remove(ready)
+
+    def queue_grew(self, lane: _Lane) -> None:
+        """Move up whoever waits for a place on behalf of a lane that has become longer."""
+        for ready in lane.for_place:
+            self._push(lane, ready)
+
+    def _push(self, lane: _Lane, ready: asyncio.Future[None]) -> None:
+        # An older, lower entry of the same wait stays behind and is skipped when it comes up.
+        heapq.heappush(self._waiting, (-len(lane.waiting), next(self._order), ready))
 
     def give_back(self) -> None:
         while self._waiting:
@@ -158,7 +171,7 @@ class _Lane:
 
     __slots__ = (
         *("key", "delay", "capacity", "held", "waiting", "next_start", "not_before"),
-        *("pauses", "leased_until", "last_request_at", "idle_since"),
+        *("pauses", "leased_until", "last_request_at", "idle_since", "for_place"),
     )
 
     def __init__(self, key: str, delay: float, capacity: int) -> None:
@@ -173,6 +186,7 @@ class _Lane:
         self.leased_until: datetime | None = None
         self.last_request_at: datetime | None = None
         self.idle_since: float | None = None
+        self.for_place: list[asyncio.Future[None]] = []
 
 
 class Lanes:
@@ -267,6 +281,7 @@ class Lanes:
             return
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         lane.waiting.append(ready)
+        self._places.queue_grew(lane)
         await _or_pass_on(ready, lambda: self._leave(lane))
 
     def _leave(self, lane: _Lane) -> None:
@@ -342,7 +357,7 @@ class Lanes:
             if rest > 0:
                 await self._clock.sleep(rest)
                 continue
-            await self._places.take(len(lane.waiting))
+            await self._places.take(lane)
             if self._may_start(lane):
                 return
             self._places.give_back()

@@ -438,7 +438,10 @@ def test_what_is_no_web_address_is_never_a_link():
 
 
 @pytest.mark.parametrize("format_name", sorted(FORMATS))
-def test_memory_stays_flat_however_many_rows_there_are(format_name):
+def test_memory_stays_flat_however_many_rows_there_are(format_name, monkeypatch):
+    monkeypatch.setattr(as_html, "ROWS_PER_SECTION", 100)
+    monkeypatch.setattr(as_html, "QUIET_ROWS", 100)
+
     def rows(number: int) -> Iterator[dict[str, Any]]:
         for index in range(number):
             verdict = "dead" if index < number // 4 else "ok"
@@ -455,5 +458,5 @@ def test_memory_stays_flat_however_many_rows_there_are(format_name):
         return size
 
     peak(10)
-    few, many = peak(4_500), peak(12_000)
+    few, many = peak(1_200), peak(4_000)
     assert many < few * 1.2 + 200_000

@@ -6,6 +6,8 @@ Together with the demo's own rows they hold the statuses and most answers of ref
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from archiver.demo import pages
 from archiver.demo.behaviours import HTML, Answer, Behaviour, Delivery, html, steady, sweep
 from archiver.demo.sites import Site, everywhere, here, home, leads_to, notice, to_article
@@ -62,10 +64,10 @@ _GZIP = _OK + "Content-Encoding: gzip\nConnection: close\n\n"
 _TITLE = "Cartographers dispute missing island coordinates"
 
 
-def _odd(host: str, behaviour: Behaviour, expected: str, note: str) -> Site:
+def _odd(host: str, behaviour: Behaviour, finding: str, note: str, belief: str = "") -> Site:
     """Write a row of an odd answer that carries (or would carry) the one article above."""
-    target = f"/atlas/{host.partition('.')[0]}"
-    return Site(host, f"{_TITLE}: {note}", behaviour, expected, expected, note, target=target)
+    title, target = f"{_TITLE}: {note}", f"/atlas/{host.partition('.')[0]}"
+    return Site(host, title, behaviour, finding, belief or finding, note, target=target)
 
 
 def _challenge(host: str, number: int, text: str, status: int, *headers: tuple[str, str]) -> Site:
@@ -184,6 +186,7 @@ _WIRES: tuple[Site, ...] = (
         _verbatim(_OK + "Content-Le"),
         "failing/empty-answer",
         "the connection ends inside the head",
+        belief="dead/empty-answer",
     ),
     _odd(
         "chunks-cut-short.example",
@@ -284,7 +287,9 @@ MORE_SITES: tuple[Site, ...] = (
     ),
     *_statuses("failing/http-{}", 408, 425, 499, 460, 409, 413, 414, 422, 424, 431, 463, 494),
     *_statuses("failing/http-5xx", 501, 504, 505, 506, 507, 508, 510, 598, 599),
-    *_statuses("failing/", 520, 522, 523, 524, 525, 526),
+    *_statuses("failing/http-52x", 520, 524, 525, 526),
+    # A CDN whose origin is silent is weak evidence (design §5).
+    *(replace(site, belief="dead/http-52x") for site in _statuses("failing/http-52x", 522, 523)),
     *_statuses("failing/odd-status", 305, 306, 600),
     *(
         Site(

@@ -8,11 +8,12 @@ below changes exactly that; one call is one submission.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import re
+import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -20,11 +21,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from waybackpy import WaybackMachineSaveAPI
-from waybackpy.exceptions import (
-    MaximumSaveRetriesExceeded,
-    TooManyRequestsError,
-    WaybackError,
-)
+from waybackpy.exceptions import TooManyRequestsError, WaybackError
 
 from archiver.archiving.addresses import (
     CaptureAddress,
@@ -78,7 +75,6 @@ class _HardenedSave(WaybackMachineSaveAPI):  # type: ignore[misc, unused-ignore]
         """Ask, following redirects by hand until one names a capture; never read a body."""
         session = requests.Session()
         session.trust_env = False
-        session.verify = self._endpoint.trust
         if self._endpoint.proxy:
             session.proxies = {"http": self._endpoint.proxy, "https": self._endpoint.proxy}
         for scheme in ("http://", "https://"):
@@ -95,12 +91,16 @@ class _HardenedSave(WaybackMachineSaveAPI):  # type: ignore[misc, unused-ignore]
 
     def _one_request(self, session: requests.Session, address: str, left: float) -> str | None:
         """Send one GET; return the address to ask next, or None when this answer is the last."""
-        response = session.get(
-            address,
-            headers=self.request_headers,
+        prepared = session.prepare_request(requests.Request("GET", address))
+        prepared.headers.update(self.request_headers)
+        prepared.url = address  # as it is: requests would respell the cited part
+        response = session.send(
+            prepared,
             allow_redirects=False,
             stream=True,
-            timeout=(min(CONNECT_SECONDS, left), left),
+            timeout=(min(CONNECT_SECONDS, left), min(self._endpoint.read_seconds, left)),
+            verify=self._endpoint.trust,
+            proxies=session.proxies,
         )
         response.close()
         self.response, self.headers = response, response.headers
@@ -142,32 +142,45 @@ class _HardenedSave(WaybackMachineSaveAPI):  # type: ignore[misc, unused-ignore]
 
 
 class AnonymousSaver:
-    """Saves one page at a time, in a thread of its own; close it when done.
+    """Saves one page at a time, each in a thread of its own.
 
-    waybackpy blocks; its thread must never be the event loop's or the default executor's
-    (a hung call would starve name resolution).
+    waybackpy blocks; its thread must never be the event loop's or the default executor's (a
+    hung call would starve name resolution), and the process must be able to end without it.
     """
 
     def __init__(self, endpoint: SaveEndpoint, clock: Clock) -> None:
         """Work through `endpoint`."""
         self._endpoint, self._clock = endpoint, clock
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="anonymous-save")
+        self._turn = asyncio.Lock()
 
     async def submit(self, url: str) -> SubmitAnswer:
-        """Ask for one capture of `url`; every outcome is data."""
-        started = self._clock.now()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._save, url, started)
+        """Ask for one capture of `url`; every outcome is data.
 
-    def close(self) -> None:
-        """Let the thread end with its present call, without waiting for it."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        Time-outs inside the call bound each wait for bytes; a server that trickles them is left
+        behind after twice that, with an unknown outcome.
+        """
+        async with self._turn:
+            loop = asyncio.get_running_loop()
+            answer: asyncio.Future[SubmitAnswer] = loop.create_future()
+            started = self._clock.now()
+
+            def work() -> None:
+                result = self._save(url, started)
+                with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits
+                    loop.call_soon_threadsafe(_resolve, answer, result)
+
+            threading.Thread(target=work, name="anonymous-save", daemon=True).start()
+            try:
+                async with asyncio.timeout(2 * (CONNECT_SECONDS + self._endpoint.read_seconds)):
+                    return await answer
+            except TimeoutError:
+                return SubmitAnswer(Outcome.UNKNOWN, code="timeout", trouble=Trouble.OUTAGE)
 
     def _save(self, url: str, started: datetime) -> SubmitAnswer:
         save = _HardenedSave(url, self._endpoint)
         try:
             return self._captured(save.save(), url, started, save.status_code)
-        except (WaybackError, requests.RequestException, OSError, ValueError) as error:
+        except Exception as error:  # whatever the libraries let through is an outcome too
             return _without_capture(error, save, started)
 
     def _captured(
@@ -189,13 +202,21 @@ class AnonymousSaver:
         return SubmitAnswer(Outcome.RECENT if old else Outcome.CAPTURED, status, capture=capture)
 
 
+def _resolve(answer: asyncio.Future[SubmitAnswer], result: SubmitAnswer) -> None:
+    if not answer.done():
+        answer.set_result(result)
+
+
 # What an answer without a capture means: status → (outcome, code, trouble). Reference wayback
-# §1.4 and §0.1; everything that is not in the table is an unknown outcome (case K).
+# §1.4; everything that is not in the table is an unknown outcome and an outage (case K). 404
+# and 520 are ordinary answers to anonymous saving (§0.1): of unknown outcome, but no outage.
 _STATUSES: dict[int, tuple[Outcome, str, Trouble]] = {
     400: (Outcome.REFUSED, "bad-request", Trouble.NONE),
     401: (Outcome.REFUSED, "login-required", Trouble.KEYS),
     403: (Outcome.REFUSED, "login-required", Trouble.KEYS),
-    429: (Outcome.THROTTLED, "too-many-requests", Trouble.THROTTLED),
+    404: (Outcome.UNKNOWN, "http-404", Trouble.NONE),
+    520: (Outcome.UNKNOWN, "http-520", Trouble.NONE),
+    429: (Outcome.THROTTLED, "http-429", Trouble.THROTTLED),
     509: (Outcome.THROTTLED, "user-session-limit", Trouble.SLOTS),
 }
 
@@ -205,7 +226,7 @@ def _without_capture(error: Exception, save: _HardenedSave, started: datetime) -
     status = save.status_code
     headers = {name.lower(): value for name, value in (save.headers or {}).items()}
     pause = retry_after(headers, started)
-    if isinstance(error, TooManyRequestsError | MaximumSaveRetriesExceeded | WaybackError):
+    if isinstance(error, WaybackError):
         outcome, code, trouble = _STATUSES.get(
             status or 0, (Outcome.UNKNOWN, f"http-{status}", Trouble.OUTAGE)
         )

@@ -180,7 +180,9 @@ def captures_from_rows(rows: Iterable[Mapping[str, str]], playback_url: str) -> 
     kept: dict[tuple[str, str, str], Mapping[str, str]] = {}
     for row in rows:
         original, stamp = row.get("original", ""), row.get("timestamp", "")
+        # `http://mailto:…@host` and the like are junk of old crawls (§3.2).
         usable = len(original) <= _URL_LIMIT and is_http(original)
+        usable = usable and "@" not in urlsplit(original).netloc
         if usable and re.fullmatch(r"\d{4,14}", stamp):
             kept.setdefault((stamp, original, row.get("digest", "")), row)
     good = {

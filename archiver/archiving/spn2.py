@@ -164,7 +164,7 @@ class SavePageNow:
         return (None, Trouble.OUTAGE) if value is None else (read_account(value), Trouble.NONE)
 
     async def system_status(self) -> str:
-        """Return `ok`, `overloaded` or `unreachable` (reference wayback §1.7); sent without keys."""
+        """Return `ok`, `overloaded` or `unreachable` (§1.7); asked without keys."""
         raw = await self._wire.ask(
             "GET",
             f"{self._base}/status/system",

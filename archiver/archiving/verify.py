@@ -29,6 +29,16 @@ SAME_MOMENT = timedelta(seconds=2)
 REDIRECT_WINDOW = timedelta(hours=24)
 
 
+# Save Page Now tells the moment of the page at the end of redirects: our own URL's capture is a
+# little older (reference wayback §1.6).
+OWN_MOMENT = timedelta(minutes=5)
+
+
+def leeway_for(capture: Capture) -> timedelta:
+    """Return how far the memento's moment may be from the capture's."""
+    return OWN_MOMENT if capture.source in ("spn2", "anonymous") else SAME_MOMENT
+
+
 class Passed(StrEnum):
     """What one playback proves."""
 
@@ -86,8 +96,8 @@ def verify(
 ) -> Verification:
     """Say what this playback of `capture` proves for `link` (the address on the wire).
 
-    `finding` is the checker's judgement of the page, None when `needs_judgement` said no. The
-    age of the capture is the pipeline's matter.
+    The capture was played with `leeway_for(capture)`. `finding` is the checker's judgement of
+    the page, None when `needs_judgement` said no. The capture's age is the pipeline's matter.
     """
     if answer.outcome in (Playback.THROTTLED, Playback.TROUBLE, Playback.REFUSED):
         return Verification(Passed.UNANSWERED, answer.outcome.value, answer.retry_after)
@@ -112,7 +122,7 @@ def _not_this_page(answer: PlaybackAnswer, capture: Capture, link: str) -> str |
     if capture_identity(answer.first_original or "") != identity:
         return "wrong-url"
     first = answer.first_captured_at
-    if first is None or abs(first - capture.captured_at) > SAME_MOMENT:
+    if first is None or abs(first - capture.captured_at) > leeway_for(capture):
         return "wrong-moment"
     if not answer.hops:
         return None

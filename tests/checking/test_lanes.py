@@ -215,7 +215,7 @@ async def test_the_host_with_the_longest_queue_goes_first() -> None:
     assert order[:2] == ["one", "six"]
     assert order.count("six") == 6
     before_two = order[: order.index("two")]
-    assert before_two.count("six") >= 4
+    assert before_two.count("six") >= 3
     assert before_two.count("four") >= 2
 
 

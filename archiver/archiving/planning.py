@@ -49,11 +49,15 @@ def plan(
         return _PHASE_PLANS[record.phase](record, situation, now, settings)
     if situation.refused in SECRET:
         return _plan_secret(record, situation, now)
-    if _answer_is_wanted(record, situation, now):
-        return _look_up(situation)
-    if witness := _plan_witness(record, situation, now):
-        return witness
-    return _STATE_PLANS[record.state](record, situation, now, settings)
+    urgent = _plan_urgent(record, situation)
+    if urgent is None:
+        return _STATE_PLANS[record.state](record, situation, now, settings)
+    if record.ask_at is None or now >= record.ask_at:
+        return urgent
+    action = _STATE_PLANS[record.state](record, situation, now, settings)
+    if isinstance(action, Wait):
+        return Wait(min(action.until, record.ask_at), action.reason)
+    return action
 
 
 def priority(record: ArchiveRecord, situation: Situation) -> tuple[int, int, int, float]:
@@ -83,21 +87,18 @@ def _plan_secret(record: ArchiveRecord, situation: Situation, now: datetime) -> 
     return Conclude(enter(record, ArchiveState.UNARCHIVABLE, now, situation.refused or ""))
 
 
-def _answer_is_wanted(record: ArchiveRecord, situation: Situation, now: datetime) -> bool:
-    """Say whether a belief waits for an index answer newer than the one we have."""
+def _plan_urgent(record: ArchiveRecord, situation: Situation) -> Action | None:
+    """Return what goes before the state's own business: what a belief about the link waits for.
+
+    `ask_at` holds it back after an archive gave no answer.
+    """
     wanted = situation.answer_wanted_since
-    if wanted is None or (record.looked_up_at is not None and record.looked_up_at >= wanted):
-        return False
-    return record.ask_at is None or now >= record.ask_at
-
-
-def _plan_witness(record: ArchiveRecord, situation: Situation, now: datetime) -> Action | None:
+    if wanted is not None and (record.looked_up_at is None or record.looked_up_at < wanted):
+        return _look_up(situation)
     doubted = situation.verdict in (Verdict.FAILING, Verdict.DEAD, Verdict.BLOCKED)
-    if record.witness is None or not doubted:
-        return None
-    if record.ask_at is not None and now < record.ask_at:
-        return None
-    return Verify(record.witness, Purpose.WITNESS)
+    if record.witness is not None and doubted:
+        return Verify(record.witness, Purpose.WITNESS)
+    return None
 
 
 def _plan_submitting(

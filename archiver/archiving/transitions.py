@@ -128,7 +128,7 @@ def courtesy_is_due(record: ArchiveRecord, situation: Situation) -> bool:
 
 
 def spread(delay: timedelta, record: ArchiveRecord) -> timedelta:
-    """Spread a delay by up to ±10 %, the same for the same link and try."""
+    """Spread a delay by up to ±10 %, the same for the same link and try; whole seconds."""
     seed = f"{record.best.original_url if record.best else ''}{record.tries}{record.since}"
     share = zlib.crc32(seed.encode("utf-8", "surrogatepass")) / 0xFFFFFFFF
-    return delay * (0.9 + 0.2 * share)
+    return timedelta(seconds=round(delay.total_seconds() * (0.9 + 0.2 * share)))

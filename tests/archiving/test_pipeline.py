@@ -1,0 +1,743 @@
+"""The pipeline's decisions one by one, then its laws over random histories."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archiver.archiving.answers import (
+    JobState,
+    Lookup,
+    LookupAnswer,
+    Outcome,
+    PollAnswer,
+    SubmitAnswer,
+    Trouble,
+)
+from archiver.archiving.choose import Wanted
+from archiver.archiving.pipeline import (
+    Action,
+    ArchiveRecord,
+    Conclude,
+    LookUp,
+    Nothing,
+    Phase,
+    Poll,
+    Purpose,
+    Situation,
+    Step,
+    Submit,
+    Verify,
+    Wait,
+    after_lookup,
+    after_poll,
+    after_submit,
+    after_verify,
+    begin_submit,
+    from_json,
+    plan,
+    priority,
+    to_json,
+)
+from archiver.archiving.refusals import REFUSALS, Kind
+from archiver.archiving.verify import Passed, Verification
+from archiver.config import ArchiveSettings
+from archiver.model import ArchiveState, Capture, Verdict
+
+SETTINGS = ArchiveSettings()
+NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+URL = "https://news.example/story"
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+ALIVE = Situation(URL, Verdict.OK)
+DEAD = Situation(URL, Verdict.DEAD, strong=True, failing_since=NOW - 4 * DAY)
+NOTHING = LookupAnswer(Lookup.NOTHING)
+GOOD = Verification(Passed.GOOD, "ok")
+MISSING = Verification(Passed.MISSING, "missing")
+WALL = Verification(Passed.NOT_EVIDENCE, "challenge")
+
+
+def capture(when: datetime, status: int | None = 200, source: str = "cdx") -> Capture:
+    stamp = when.strftime("%Y%m%d%H%M%S")
+    address = f"https://web.archive.org/web/{stamp}/{URL}"
+    return Capture(when, address, URL, status, source=source)
+
+
+def found(*captures: Capture) -> LookupAnswer:
+    return LookupAnswer(Lookup.FOUND, captures)
+
+
+def looked_up(answer: LookupAnswer, situation: Situation = ALIVE, now: datetime = NOW) -> Step:
+    return after_lookup(ArchiveRecord(), answer, situation, now, SETTINGS)
+
+
+def queued(situation: Situation = ALIVE, now: datetime = NOW) -> ArchiveRecord:
+    return looked_up(NOTHING, situation, now).record
+
+
+def submitting(now: datetime = NOW, situation: Situation = ALIVE) -> ArchiveRecord:
+    record = queued(situation, now)
+    action = plan(record, situation, now, SETTINGS)
+    assert isinstance(action, Submit)
+    return begin_submit(record, action, now)
+
+
+def submitted(answer: SubmitAnswer, now: datetime = NOW) -> Step:
+    return after_submit(submitting(now), answer, ALIVE, now, SETTINGS)
+
+
+def archived(when: datetime = NOW - 400 * DAY, now: datetime = NOW) -> ArchiveRecord:
+    record = looked_up(found(capture(when)), ALIVE, now).record
+    action = plan(record, ALIVE, now, SETTINGS)
+    assert isinstance(action, Verify)
+    return after_verify(record, GOOD, action, now, SETTINGS).record
+
+
+def do(record: ArchiveRecord, situation: Situation, now: datetime) -> Action:
+    """Plan, following what can be concluded without asking anybody."""
+    for _ in range(5):
+        action = plan(record, situation, now, SETTINGS)
+        if not isinstance(action, Conclude):
+            return action
+        record = action.record
+    raise AssertionError("planning goes in circles")
+
+
+# ------------------------------------------------------------------ look-ups
+
+
+def test_a_new_link_is_looked_up_first() -> None:
+    assert isinstance(plan(ArchiveRecord(), ALIVE, NOW, SETTINGS), LookUp)
+
+
+def test_off_asks_nothing() -> None:
+    assert plan(ArchiveRecord(), replace(ALIVE, mode="off"), NOW, SETTINGS) == Nothing("mode-off")
+
+
+def test_the_index_is_asked_around_the_citations_dates() -> None:
+    action = plan(ArchiveRecord(), replace(ALIVE, wanted=(Wanted("2019-05"),)), NOW, SETTINGS)
+    assert action == LookUp(URL, (datetime(2019, 5, 1, tzinfo=UTC),))
+
+
+@pytest.mark.parametrize("outcome", [Lookup.THROTTLED, Lookup.TROUBLE, Lookup.REFUSED])
+def test_no_answer_is_never_an_absence(outcome: Lookup) -> None:
+    record = looked_up(LookupAnswer(outcome)).record
+    assert record.state is ArchiveState.SEARCHING
+    assert record.negatives.count == 0
+    assert isinstance(plan(record, ALIVE, NOW, SETTINGS), Wait)
+    assert isinstance(plan(record, ALIVE, NOW + DAY, SETTINGS), LookUp)
+
+
+def test_retry_after_moves_the_next_look_up() -> None:
+    record = looked_up(LookupAnswer(Lookup.THROTTLED, retry_after=3600)).record
+    assert record.next_at == NOW + HOUR
+
+
+def test_one_clean_negative_lets_a_living_link_be_submitted() -> None:
+    record = queued()
+    assert record.state is ArchiveState.QUEUED
+    assert isinstance(plan(record, ALIVE, NOW, SETTINGS), Submit)
+
+
+def test_captured_errors_are_no_capture() -> None:
+    step = looked_up(found(capture(NOW - DAY, 404)))
+    assert step.record.state is ArchiveState.QUEUED
+    assert len(step.captures) == 1
+
+
+def test_an_excluded_site_is_excluded() -> None:
+    record = looked_up(LookupAnswer(Lookup.EXCLUDED)).record
+    assert record.state is ArchiveState.EXCLUDED
+    assert isinstance(plan(record, ALIVE, NOW, SETTINGS), Wait)
+
+
+def test_a_known_capture_is_captured_until_it_is_played() -> None:
+    step = looked_up(found(capture(NOW - 30 * DAY)))
+    assert step.record.state is ArchiveState.CAPTURED
+    assert step.record.archive_url is not None
+    action = plan(step.record, ALIVE, NOW, SETTINGS)
+    assert action == Verify(capture(NOW - 30 * DAY))
+
+
+def test_a_young_capture_waits_for_its_day() -> None:
+    record = looked_up(found(capture(NOW - HOUR))).record
+    assert plan(record, ALIVE, NOW, SETTINGS) == Wait(NOW + 25 * HOUR, "too-young")
+
+
+# --------------------------------------------------------------- submissions
+
+
+def test_lookup_mode_submits_nothing() -> None:
+    situation = replace(ALIVE, mode="lookup")
+    record = queued(situation)
+    assert isinstance(plan(record, situation, NOW, SETTINGS), Wait)
+    assert isinstance(plan(record, situation, NOW + 31 * DAY, SETTINGS), LookUp)
+
+
+def test_a_link_failing_on_strong_evidence_is_looked_up_not_submitted() -> None:
+    situation = Situation(URL, Verdict.FAILING, strong=True, failing_since=NOW)
+    record = queued(situation)
+    assert isinstance(plan(record, situation, NOW, SETTINGS), Wait)
+    assert isinstance(plan(record, situation, NOW + DAY, SETTINGS), LookUp)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.MOVED, Verdict.BLOCKED, Verdict.FAILING])
+def test_moved_blocked_and_weakly_failing_links_are_submitted(verdict: Verdict) -> None:
+    situation = Situation(URL, verdict)
+    action = plan(queued(situation), situation, NOW, SETTINGS)
+    assert isinstance(action, Submit)
+    assert action.reserved is (verdict is Verdict.FAILING)
+
+
+def test_a_link_nobody_has_looked_at_is_not_submitted_unless_a_person_asks() -> None:
+    unchecked = Situation(URL)
+    assert isinstance(plan(queued(unchecked), unchecked, NOW, SETTINGS), Wait)
+    asked = replace(unchecked, asked_at=NOW)
+    action = plan(queued(asked), asked, NOW, SETTINGS)
+    assert isinstance(action, Submit)
+    assert action.reserved
+
+
+@pytest.mark.parametrize("word", ["expiring-url", "is-archive-url"])
+def test_what_is_never_submitted_is_looked_up_and_called_unarchivable(word: str) -> None:
+    situation = replace(ALIVE, refused=word)
+    record = queued(situation)
+    assert (record.state, record.reason) == (ArchiveState.UNARCHIVABLE, word)
+    assert isinstance(do(record, situation, NOW + 200 * DAY), LookUp)
+
+
+@pytest.mark.parametrize("word", ["private-address", "credentials-in-url"])
+def test_secret_addresses_are_not_even_looked_up(word: str) -> None:
+    situation = replace(ALIVE, refused=word)
+    action = plan(ArchiveRecord(), situation, NOW, SETTINGS)
+    assert isinstance(action, Conclude)
+    assert action.record.state is ArchiveState.UNARCHIVABLE
+    assert isinstance(plan(action.record, situation, NOW, SETTINGS), Nothing)
+
+
+def test_the_intent_is_pending_before_anything_is_sent() -> None:
+    record = submitting()
+    assert (record.state, record.phase) == (ArchiveState.PENDING, Phase.SUBMITTING)
+    assert isinstance(plan(record, ALIVE, NOW, SETTINGS), Wait)
+
+
+def test_a_crash_between_intent_and_answer_is_an_unknown_outcome() -> None:
+    record = submitting()
+    later = NOW + timedelta(minutes=5)
+    action = plan(record, ALIVE, later, SETTINGS)
+    assert isinstance(action, Conclude)
+    assert action.record.phase is Phase.UNKNOWN
+    assert plan(action.record, ALIVE, later, SETTINGS) == Wait(
+        NOW + timedelta(minutes=10), "unknown-outcome"
+    )
+
+
+def test_an_unknown_outcome_needs_two_look_ups_and_a_day_before_the_next_post() -> None:
+    record = submitted(SubmitAnswer(Outcome.UNKNOWN, 520, trouble=Trouble.OUTAGE)).record
+    assert (record.state, record.phase) == (ArchiveState.PENDING, Phase.UNKNOWN)
+    first = NOW + timedelta(minutes=10)
+    assert plan(record, ALIVE, first - timedelta(seconds=1), SETTINGS) == Wait(
+        first, "unknown-outcome"
+    )
+    assert isinstance(plan(record, ALIVE, first, SETTINGS), LookUp)
+    record = after_lookup(record, NOTHING, ALIVE, first, SETTINGS).record
+    second = NOW + timedelta(minutes=70)
+    assert plan(record, ALIVE, first, SETTINGS) == Wait(second, "unknown-outcome")
+    record = after_lookup(record, NOTHING, ALIVE, second, SETTINGS).record
+    assert (record.state, record.phase) == (ArchiveState.QUEUED, Phase.IDLE)
+    assert plan(record, ALIVE, second, SETTINGS) == Wait(NOW + DAY, "cool-down")
+    assert isinstance(plan(record, ALIVE, NOW + DAY, SETTINGS), Submit)
+
+
+def test_a_late_first_look_up_still_needs_a_second() -> None:
+    record = submitted(SubmitAnswer(Outcome.UNKNOWN)).record
+    late = NOW + 3 * HOUR
+    record = after_lookup(record, NOTHING, ALIVE, late, SETTINGS).record
+    assert record.phase is Phase.UNKNOWN
+    record = after_lookup(record, NOTHING, ALIVE, late + HOUR, SETTINGS).record
+    assert record.phase is Phase.IDLE
+
+
+def test_a_throttled_index_does_not_count_after_an_unknown_outcome() -> None:
+    record = submitted(SubmitAnswer(Outcome.UNKNOWN)).record
+    for minutes in (10, 70, 200):
+        throttled = LookupAnswer(Lookup.THROTTLED)
+        now = NOW + timedelta(minutes=minutes)
+        record = after_lookup(record, throttled, ALIVE, now, SETTINGS).record
+    assert record.phase is Phase.UNKNOWN
+
+
+def test_a_capture_found_after_an_unknown_outcome_closes_the_attempt() -> None:
+    record = submitted(SubmitAnswer(Outcome.UNKNOWN)).record
+    own = capture(NOW + timedelta(seconds=40))
+    step = after_lookup(record, found(own), ALIVE, NOW + timedelta(minutes=10), SETTINGS)
+    assert step.record.state is ArchiveState.CAPTURED
+    assert step.attempt is not None
+    assert (step.attempt.outcome, step.attempt.capture_url) == (Outcome.CAPTURED, own.archive_url)
+
+
+def test_a_third_submission_waits_a_week_after_two_unknown_outcomes() -> None:
+    record = submitted(SubmitAnswer(Outcome.UNKNOWN)).record
+    record = replace(record, phase=Phase.IDLE, state=ArchiveState.QUEUED, next_at=NOW)
+    second = NOW + DAY
+    action = plan(record, ALIVE, second, SETTINGS)
+    assert isinstance(action, Submit)
+    record = begin_submit(record, action, second)
+    record = after_submit(record, SubmitAnswer(Outcome.UNKNOWN), ALIVE, second, SETTINGS).record
+    record = replace(
+        record, phase=Phase.IDLE, state=ArchiveState.QUEUED, next_at=second, looked_up_at=second
+    )
+    assert plan(record, ALIVE, NOW + 3 * DAY, SETTINGS) == Wait(NOW + 7 * DAY, "cool-down")
+
+
+def test_a_job_is_polled_until_it_succeeds() -> None:
+    step = submitted(SubmitAnswer(Outcome.SUBMITTED, 200, "spn2-1"))
+    assert step.attempt is not None
+    assert not step.attempt.final
+    record = step.record
+    assert (record.state, record.phase) == (ArchiveState.PENDING, Phase.POLLING)
+    due = NOW + timedelta(seconds=8)
+    assert plan(record, ALIVE, NOW, SETTINGS) == Wait(due, "polling")
+    assert plan(record, ALIVE, due, SETTINGS) == Poll("spn2-1")
+    step = after_poll(record, PollAnswer(JobState.PENDING, "spn2-1"), ALIVE, due, SETTINGS)
+    assert step.attempt is None
+    own = capture(NOW, source="spn2")
+    answer = PollAnswer(JobState.SUCCESS, "spn2-1", capture=own)
+    step = after_poll(step.record, answer, ALIVE, due + timedelta(seconds=20), SETTINGS)
+    assert step.record.state is ArchiveState.CAPTURED
+    assert step.captures == (own,)
+    assert step.attempt is not None
+    assert step.attempt.outcome is Outcome.CAPTURED
+
+
+def test_a_delayed_job_is_polled_after_its_announced_start() -> None:
+    answer = SubmitAnswer(Outcome.DELAYED, 200, "spn2-1", start_in=5400)
+    record = submitted(answer).record
+    assert record.next_at == NOW + timedelta(seconds=5408)
+    assert plan(record, ALIVE, NOW + 2 * HOUR, SETTINGS) == Poll("spn2-1")
+
+
+def test_a_job_nobody_knows_any_more_is_an_unknown_outcome() -> None:
+    record = submitted(SubmitAnswer(Outcome.SUBMITTED, 200, "spn2-1")).record
+    action = plan(record, ALIVE, NOW + 2 * HOUR, SETTINGS)
+    assert isinstance(action, Conclude)
+    assert (action.record.phase, action.record.outcome) == (Phase.UNKNOWN, Outcome.EXPIRED)
+    assert isinstance(plan(action.record, ALIVE, NOW + 2 * HOUR, SETTINGS), LookUp)
+
+
+@pytest.mark.parametrize("code", [*sorted(REFUSALS), "never-heard-of", "a whole sentence"])
+def test_every_refusal_has_a_next_step_and_is_never_a_capture(code: str) -> None:
+    for step in (
+        submitted(SubmitAnswer(Outcome.REFUSED, 200, code=code)),
+        after_poll(
+            submitted(SubmitAnswer(Outcome.SUBMITTED, 200, "spn2-1")).record,
+            PollAnswer(JobState.ERROR, "spn2-1", code=f"error:{code}"),
+            ALIVE,
+            NOW,
+            SETTINGS,
+        ),
+    ):
+        record = step.record
+        assert record.archive_url is None
+        assert record.state in (
+            ArchiveState.QUEUED,
+            ArchiveState.SEARCHING,
+            ArchiveState.UNARCHIVABLE,
+            ArchiveState.EXCLUDED,
+        )
+        assert record.next_at is not None
+        row = REFUSALS.get(code)
+        if row is not None and row.kind is Kind.PERMANENT:
+            assert record.state is ArchiveState.UNARCHIVABLE
+            assert record.until == NOW + row.again
+
+
+def test_transient_refusals_end_after_their_tries() -> None:
+    record, now = ArchiveRecord(), NOW
+    states = []
+    for _ in range(3):
+        record = after_lookup(record, NOTHING, ALIVE, now, SETTINGS).record
+        action = plan(record, ALIVE, now, SETTINGS)
+        assert isinstance(action, Submit)
+        record = begin_submit(record, action, now)
+        answer = SubmitAnswer(Outcome.REFUSED, 200, code="read-timeout")
+        record = after_submit(record, answer, ALIVE, now, SETTINGS).record
+        states.append(record.state)
+        now += 3 * DAY
+    assert states == [ArchiveState.QUEUED, ArchiveState.QUEUED, ArchiveState.UNARCHIVABLE]
+    assert record.until is not None
+    assert isinstance(plan(record, ALIVE, record.until, SETTINGS), LookUp)
+
+
+@pytest.mark.parametrize(
+    ("code", "saw"),
+    [("not-found", "http-404"), ("invalid-host-resolution", "dns-gone"), ("celery", None)],
+)
+def test_what_the_archives_crawler_saw_is_told(code: str, saw: str | None) -> None:
+    assert submitted(SubmitAnswer(Outcome.REFUSED, 200, code=code)).archive_saw == saw
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        SubmitAnswer(Outcome.THROTTLED, 429, code="http-429", trouble=Trouble.THROTTLED),
+        SubmitAnswer(Outcome.REFUSED, 401, code="keys-refused", trouble=Trouble.KEYS),
+        SubmitAnswer(Outcome.REFUSED, 200, code="daily-limit", trouble=Trouble.DAILY),
+        SubmitAnswer(Outcome.FAILED, code="unreachable", trouble=Trouble.REFUSED),
+    ],
+)
+def test_what_the_archive_did_not_take_is_no_try_of_this_link(answer: SubmitAnswer) -> None:
+    record = submitted(answer).record
+    assert (record.state, record.tries, record.accepted_at) == (ArchiveState.QUEUED, 0, None)
+    assert record.next_at is not None
+    assert isinstance(plan(record, ALIVE, record.next_at, SETTINGS), Submit)
+
+
+def test_a_recent_capture_without_address_is_looked_up() -> None:
+    record = submitted(SubmitAnswer(Outcome.RECENT, 200, recent_at=NOW - DAY)).record
+    assert isinstance(plan(record, ALIVE, NOW, SETTINGS), LookUp)
+
+
+# ---------------------------------------------------------------- dead links
+
+
+def test_a_dead_link_with_a_capture_is_not_submitted() -> None:
+    record = looked_up(found(capture(NOW - 900 * DAY)), DEAD).record
+    assert record.state is ArchiveState.CAPTURED
+    assert isinstance(plan(record, DEAD, NOW, SETTINGS), Verify)
+
+
+def test_a_dead_link_without_capture_gets_one_courtesy_submission_in_its_life() -> None:
+    record = queued(DEAD)
+    action = plan(record, DEAD, NOW, SETTINGS)
+    assert isinstance(action, Submit)
+    assert action.courtesy
+    record = begin_submit(record, action, NOW)
+    refused = SubmitAnswer(Outcome.REFUSED, 200, code="not-found")
+    record = after_submit(record, refused, DEAD, NOW, SETTINGS).record
+    assert isinstance(do(record, DEAD, NOW), Wait)
+    due = NOW + DAY
+    assert isinstance(do(record, DEAD, due), LookUp)
+    settled = plan(record, DEAD, due, SETTINGS)
+    assert isinstance(settled, Conclude)
+    record = after_lookup(settled.record, NOTHING, DEAD, due, SETTINGS).record
+    assert record.state is ArchiveState.UNRECOVERABLE
+    for days in range(1, 400):
+        assert not isinstance(do(record, DEAD, due + timedelta(days=days)), Submit)
+
+
+def test_no_courtesy_when_something_was_submitted_since_it_began_to_fail() -> None:
+    record = submitted(SubmitAnswer(Outcome.REFUSED, 200, code="not-found")).record
+    dead = replace(DEAD, failing_since=NOW - HOUR)
+    later = NOW + 3 * DAY
+    assert isinstance(do(record, dead, later), LookUp)
+    record = after_lookup(record, NOTHING, dead, later, SETTINGS).record
+    assert record.state is ArchiveState.UNRECOVERABLE
+
+
+def test_a_throttled_courtesy_is_still_owed() -> None:
+    record = queued(DEAD)
+    action = plan(record, DEAD, NOW, SETTINGS)
+    assert isinstance(action, Submit)
+    record = begin_submit(record, action, NOW)
+    throttled = SubmitAnswer(Outcome.THROTTLED, 429)
+    record = after_submit(record, throttled, DEAD, NOW, SETTINGS).record
+    assert isinstance(do(record, DEAD, NOW + HOUR), Submit)
+
+
+def test_two_negatives_within_a_day_are_not_enough() -> None:
+    dead = replace(DEAD, mode="lookup")
+    record = queued(dead)
+    assert record.state is ArchiveState.SEARCHING
+    record = after_lookup(record, NOTHING, dead, NOW + HOUR, SETTINGS).record
+    assert record.state is ArchiveState.SEARCHING
+    record = after_lookup(record, NOTHING, dead, NOW + 25 * HOUR, SETTINGS).record
+    assert record.state is ArchiveState.UNRECOVERABLE
+
+
+def test_a_close_variants_capture_keeps_a_dead_link_from_being_called_unrecoverable() -> None:
+    dead = replace(DEAD, mode="lookup")
+    variant = replace(capture(NOW - 90 * DAY), original_url=URL + "/")
+    answer = LookupAnswer(Lookup.NOTHING, variants=(variant,))
+    record = looked_up(answer, dead).record
+    record = after_lookup(record, answer, dead, NOW + 2 * DAY, SETTINGS).record
+    assert (record.state, record.reason) == (ArchiveState.SEARCHING, "only-variants")
+
+
+def test_an_unrecoverable_link_that_lives_again_is_looked_up() -> None:
+    record = ArchiveRecord(ArchiveState.UNRECOVERABLE, NOW, NOW + 90 * DAY, looked_up_at=NOW)
+    assert isinstance(plan(record, DEAD, NOW, SETTINGS), Wait)
+    assert isinstance(plan(record, ALIVE, NOW, SETTINGS), LookUp)
+    record = after_lookup(record, NOTHING, ALIVE, NOW, SETTINGS).record
+    assert record.state is ArchiveState.QUEUED
+
+
+# -------------------------------------------------------------- verification
+
+
+def test_archived_needs_a_playback_a_day_after_the_capture() -> None:
+    record = archived()
+    assert (record.state, record.verified_at) == (ArchiveState.ARCHIVED, NOW)
+    young = looked_up(found(capture(NOW - 23 * HOUR))).record
+    step = after_verify(young, GOOD, Verify(capture(NOW - 23 * HOUR)), NOW, SETTINGS)
+    assert step.record.state is ArchiveState.CAPTURED
+
+
+def test_archived_is_played_again_after_ninety_days() -> None:
+    record = archived()
+    assert isinstance(plan(record, replace(ALIVE, mode="lookup"), NOW + 80 * DAY, SETTINGS), Wait)
+    assert isinstance(plan(record, ALIVE, NOW + 99 * DAY, SETTINGS), Verify)
+
+
+def test_a_wall_is_no_evidence_and_the_next_candidate_is_tried() -> None:
+    old, new = capture(NOW - 90 * DAY), capture(NOW - 60 * DAY)
+    record = looked_up(found(old, new)).record
+    assert record.best == new
+    record = after_verify(record, WALL, Verify(new), NOW, SETTINGS).record
+    assert (record.state, record.best) == (ArchiveState.CAPTURED, old)
+    record = after_verify(record, WALL, Verify(old), NOW, SETTINGS).record
+    assert (record.state, record.best) == (ArchiveState.SEARCHING, None)
+    record = after_lookup(record, found(old, new), ALIVE, NOW, SETTINGS).record
+    assert record.state is ArchiveState.QUEUED
+    action = plan(record, ALIVE, NOW, SETTINGS)
+    assert isinstance(action, Submit)
+    assert action.unless_newer_than == DAY
+
+
+def test_an_own_capture_of_a_wall_is_not_asked_for_every_day() -> None:
+    own = capture(NOW, source="anonymous", status=None)
+    record = submitted(SubmitAnswer(Outcome.CAPTURED, 302, capture=own)).record
+    assert record.state is ArchiveState.CAPTURED
+    later = NOW + 2 * DAY
+    record = after_verify(record, WALL, Verify(own), later, SETTINGS).record
+    assert (record.state, record.reason) == (ArchiveState.UNARCHIVABLE, "challenge")
+    assert isinstance(do(record, ALIVE, later + 29 * DAY), Wait)
+
+
+def test_lost_needs_two_missing_playbacks() -> None:
+    record = archived()
+    action = Verify(capture(NOW - 400 * DAY))
+    record = after_verify(record, MISSING, action, NOW, SETTINGS).record
+    assert record.state is ArchiveState.ARCHIVED
+    assert plan(record, replace(ALIVE, mode="lookup"), NOW, SETTINGS) == Wait(
+        NOW + 6 * HOUR, "verified"
+    )
+    record = after_verify(record, MISSING, action, NOW + 6 * HOUR, SETTINGS).record
+    assert record.state is ArchiveState.LOST
+    assert record.archive_url is None
+    assert isinstance(plan(record, ALIVE, NOW + 6 * HOUR, SETTINGS), LookUp)
+
+
+def test_a_capture_that_never_was_there_is_not_lost_but_searched() -> None:
+    record = looked_up(found(capture(NOW - 90 * DAY))).record
+    action = Verify(capture(NOW - 90 * DAY))
+    for _ in range(2):
+        record = after_verify(record, MISSING, action, NOW, SETTINGS).record
+    assert record.state is ArchiveState.SEARCHING
+
+
+def test_a_playback_without_answer_changes_nothing() -> None:
+    record = archived()
+    unanswered = Verification(Passed.UNANSWERED, "throttled", 7200)
+    after = after_verify(record, unanswered, Verify(record.best), NOW, SETTINGS).record  # type: ignore[arg-type]
+    assert (after.state, after.missing, after.next_at) == (
+        ArchiveState.ARCHIVED,
+        0,
+        NOW + 2 * HOUR,
+    )
+
+
+def test_each_citations_own_best_capture_is_played_too() -> None:
+    old, new = capture(NOW - 2000 * DAY), capture(NOW - 60 * DAY)
+    early = Wanted(accessed=(NOW - 1990 * DAY).date().isoformat())
+    situation = replace(ALIVE, wanted=(Wanted(accessed="2026-05-30"), early), mode="lookup")
+    record = looked_up(found(old, new), situation).record
+    assert (record.best, record.also) == (new, (old,))
+    record = after_verify(record, GOOD, Verify(new), NOW, SETTINGS).record
+    action = plan(record, situation, NOW, SETTINGS)
+    assert action == Verify(old, Purpose.ALSO)
+    record = after_verify(record, GOOD, Verify(old, Purpose.ALSO), NOW, SETTINGS).record
+    assert isinstance(plan(record, situation, NOW, SETTINGS), Wait)
+    assert record.played == (new.archive_url, old.archive_url)
+
+
+# ------------------------------------------------- second vantage, refreshing
+
+
+def test_a_death_about_to_be_believed_has_the_index_asked_again() -> None:
+    record = archived()
+    situation = Situation(
+        URL, Verdict.FAILING, strong=True, failing_since=NOW, answer_wanted_since=NOW + HOUR
+    )
+    later = NOW + 2 * HOUR
+    assert isinstance(plan(record, situation, later, SETTINGS), LookUp)
+    newer = capture(NOW + HOUR)
+    known = capture(NOW - 400 * DAY)
+    record = after_lookup(record, found(known, newer), situation, later, SETTINGS).record
+    assert record.state is ArchiveState.ARCHIVED
+    assert plan(record, situation, later, SETTINGS) == Verify(newer, Purpose.WITNESS)
+    step = after_verify(record, GOOD, Verify(newer, Purpose.WITNESS), later, SETTINGS)
+    assert step.record.living_at == newer.captured_at
+    assert step.record.best == known
+
+
+def test_an_index_that_does_not_answer_a_waiting_death_is_asked_later() -> None:
+    situation = replace(DEAD, answer_wanted_since=NOW + HOUR)
+    later = NOW + 2 * HOUR
+    trouble = LookupAnswer(Lookup.TROUBLE)
+    record = after_lookup(archived(), trouble, situation, later, SETTINGS).record
+    assert record.state is ArchiveState.ARCHIVED
+    action = plan(record, situation, later, SETTINGS)
+    assert isinstance(action, Wait)
+    assert later < action.until < later + HOUR
+    assert isinstance(plan(record, situation, action.until, SETTINGS), LookUp)
+
+
+def test_a_living_page_is_captured_anew_after_a_year() -> None:
+    record = archived(NOW - 400 * DAY)
+    action = plan(record, ALIVE, NOW, SETTINGS)
+    assert isinstance(action, Submit)
+    assert action.refresh
+    assert action.unless_newer_than == DAY
+    never = SETTINGS.model_copy(update={"refresh_after": None})
+    assert isinstance(plan(record, ALIVE, NOW, never), Wait)
+    assert isinstance(plan(archived(NOW - 300 * DAY), ALIVE, NOW, SETTINGS), Wait)
+
+
+def test_a_verified_copy_stays_archived_while_a_newer_one_is_made() -> None:
+    record = archived()
+    action = plan(record, ALIVE, NOW, SETTINGS)
+    assert isinstance(action, Submit)
+    record = begin_submit(record, action, NOW)
+    assert record.state is ArchiveState.ARCHIVED
+    answer = SubmitAnswer(Outcome.SUBMITTED, 200, "spn2-1")
+    record = after_submit(record, answer, ALIVE, NOW, SETTINGS).record
+    assert record.state is ArchiveState.ARCHIVED
+    failed = PollAnswer(JobState.ERROR, "spn2-1", code="read-timeout")
+    record = after_poll(record, failed, ALIVE, NOW, SETTINGS).record
+    assert record.state is ArchiveState.ARCHIVED
+    assert record.archive_url is not None
+    assert not isinstance(plan(record, ALIVE, NOW + DAY, SETTINGS), Submit)
+
+
+def test_the_queue_has_the_order_of_the_book() -> None:
+    asked = replace(ALIVE, asked_at=NOW)
+    failing = Situation(URL, Verdict.FAILING)
+    first_tier, third_tier = replace(ALIVE, tier=1), replace(ALIVE, tier=3)
+    order = [
+        priority(queued(), asked),
+        priority(queued(), failing),
+        priority(queued(), first_tier),
+        priority(queued(), replace(third_tier, importance=9)),
+        priority(queued(), third_tier),
+        priority(archived(), ALIVE),
+    ]
+    assert order == sorted(order)
+
+
+# ---------------------------------------------------------------------- laws
+
+VERDICTS = st.sampled_from(
+    [
+        Situation(URL, Verdict.UNCHECKED),
+        ALIVE,
+        Situation(URL, Verdict.BLOCKED),
+        Situation(URL, Verdict.FAILING, failing_since=NOW),
+        Situation(URL, Verdict.FAILING, strong=True, failing_since=NOW, answer_wanted_since=NOW),
+        replace(DEAD, failing_since=NOW),
+        replace(ALIVE, mode="spn2", asked_at=NOW + 3 * DAY),
+        replace(DEAD, mode="lookup", failing_since=NOW),
+    ]
+)
+GAPS = st.sampled_from([0, 1, 9, 600, 3600, 86400, 400_000, 3_000_000, -7200])
+LOOKUPS = st.sampled_from(list(Lookup))
+OUTCOMES = st.sampled_from(list(Outcome))
+CODES = st.sampled_from(
+    ["", "not-found", "celery", "job-failed", "daily-limit", "unreachable", "?"]
+)
+JOBS = st.sampled_from(list(JobState))
+PASSES = st.sampled_from(list(Passed))
+CAPTURED_AGO = st.sampled_from([0, 3600, 90_000, 5_000_000, 90_000_000])
+
+
+class History:
+    """One link's random history, as the caller of the pipeline would make it."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        self.draw = data.draw
+        self.record, self.now = ArchiveRecord(), NOW
+        self.unknown_at: list[datetime] = []
+
+    def step(self) -> None:
+        """Let time pass, carry the planned action out with a random answer, check the laws."""
+        self.now += timedelta(seconds=self.draw(GAPS))
+        situation, before, passed = self.draw(VERDICTS), self.record, None
+        match plan(self.record, situation, self.now, SETTINGS):
+            case Conclude(record):
+                self.record = record
+            case LookUp():
+                answer = self.lookup_answer()
+                step = after_lookup(self.record, answer, situation, self.now, SETTINGS)
+                self.record = step.record
+            case Submit() as action:
+                self.submit(action, situation)
+            case Poll(job_id):
+                answer = self.job_answer(job_id)
+                step = after_poll(self.record, answer, situation, self.now, SETTINGS)
+                self.record = step.record
+            case Verify() as action:
+                passed = self.draw(PASSES)
+                word = Verification(passed, "x")
+                self.record = after_verify(self.record, word, action, self.now, SETTINGS).record
+            case Wait(until):
+                assert until > self.now
+        self.note_unknown(before)
+        self.check(before, passed)
+        do(self.record, situation, self.now)
+
+    def lookup_answer(self) -> LookupAnswer:
+        outcome = self.draw(LOOKUPS)
+        made = capture(self.now - timedelta(seconds=self.draw(CAPTURED_AGO)))
+        return LookupAnswer(outcome, (made,) if outcome is Lookup.FOUND else ())
+
+    def job_answer(self, job_id: str) -> PollAnswer:
+        state = self.draw(JOBS)
+        own = capture(self.now, None, "spn2") if state is JobState.SUCCESS else None
+        return PollAnswer(state, job_id, self.draw(CODES), capture=own)
+
+    def submit(self, action: Submit, situation: Situation) -> None:
+        assert situation.worth_capturing or action.courtesy
+        assert all(not at <= self.now < at + DAY for at in self.unknown_at)
+        self.record = begin_submit(self.record, action, self.now)
+        if self.draw(st.booleans()):  # else: killed before an answer was stored
+            outcome = self.draw(OUTCOMES)
+            own = capture(self.now, None, "spn2") if outcome is Outcome.CAPTURED else None
+            answer = SubmitAnswer(outcome, 200, "spn2-1", code=self.draw(CODES), capture=own)
+            step = after_submit(self.record, answer, situation, self.now, SETTINGS)
+            self.record = step.record
+
+    def note_unknown(self, before: ArchiveRecord) -> None:
+        entered = before.phase is not Phase.UNKNOWN and self.record.phase is Phase.UNKNOWN
+        if entered and self.record.attempt_at is not None:
+            self.unknown_at.append(self.record.attempt_at)
+
+    def check(self, before: ArchiveRecord, passed: Passed | None) -> None:
+        record = self.record
+        if record.state is ArchiveState.ARCHIVED and before.state is not ArchiveState.ARCHIVED:
+            assert passed is Passed.GOOD
+            assert record.best is not None
+            assert self.now - record.best.captured_at >= DAY
+        if record.archive_url is not None:
+            assert record.state in (ArchiveState.CAPTURED, ArchiveState.ARCHIVED)
+        assert record == from_json(to_json(record))
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.data())
+def test_the_laws_hold_over_any_history(data: st.DataObject) -> None:
+    history = History(data)
+    for _ in range(data.draw(st.integers(1, 25))):
+        history.step()

@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from archiver.demo.sites import Site, slug
+from archiver.demo.sites import Site, crawl_time, slug
 
 Entry: TypeAlias = dict[str, Any]
 _PER_EVENT = 4
@@ -34,7 +34,7 @@ def _capture_of(crawl: int) -> Callable[[Site, datetime], str]:
     """Claim the capture that one of the row's crawls made (see `MisbehavingWeb.crawls`)."""
 
     def write(site: Site, start: datetime) -> str:
-        at = start + timedelta(days=site.crawled[crawl], hours=7)
+        at = crawl_time(site.crawled[crawl], start)
         return f"https://web.archive.org/web/{at:%Y%m%d%H%M%S}/{site.url}"
 
     return write

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cache
 
 from archiver.demo import pages
@@ -85,6 +86,11 @@ class Site:
     def url(self) -> str:
         """Return the URL as cited."""
         return self.address.url
+
+
+def crawl_time(day: int, start: datetime) -> datetime:
+    """Return when somebody else's crawl of a day of the rehearsal was made."""
+    return start + timedelta(days=day, hours=7)
 
 
 def slug(title: str) -> str:

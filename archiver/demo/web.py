@@ -13,7 +13,7 @@ import ssl
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,7 +30,7 @@ from archiver.demo.manners import Served, Violation, violations
 from archiver.demo.names import LOOPBACK, Door, Resolver
 from archiver.demo.raw import HEAD_LIMIT, ORDINARY_PACE, Pace, deliver, read_request
 from archiver.demo.seen import Seen, seen_by_crawler
-from archiver.demo.sites import Site
+from archiver.demo.sites import Site, crawl_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class MisbehavingWeb:
         for site in self.sites:
             for day in site.crawled:
                 if after < day <= until:
-                    at = self.started_at + timedelta(days=day, hours=7)
+                    at = crawl_time(day, self.started_at)
                     yield Crawl(site.url, at, self._see(site.url, day))
 
     def events_for_rehearsal(self, folder: Path) -> list[Path]:

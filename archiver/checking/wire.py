@@ -128,11 +128,12 @@ def _no_trust() -> ssl.SSLContext:
 
 def request_url(wire: str) -> URL:
     """Return the URL object that sends exactly this text (reference checking §5.3)."""
-    url = URL(wire, encoded=True)
     if wire.endswith("?") and wire.index("?") == len(wire) - 1:
-        # yarl has no spelling for an empty query; the request line takes this cached text.
-        url._cache["raw_path_qs"] = url.raw_path + "?"
-    return url
+        # Parsing would lose an empty query; built from its parts the path may end in anything.
+        scheme, _, rest = wire.partition("://")
+        authority, slash, path = rest.partition("/")
+        return URL.build(scheme=scheme, authority=authority, path=slash + path, encoded=True)
+    return URL(wire, encoded=True)
 
 
 class Wire:

@@ -40,8 +40,17 @@ class Entry(NamedTuple):
 
 # One row per command, in the order of the contract.
 COMMANDS = {
+    "run": Entry("archiver.cli.run", "run", "Watch as a service, or make one pass."),
+    "check": Entry("archiver.cli.check", "check", "Look at links now."),
+    "archive": Entry("archiver.cli.archive", "archive", "Have links archived now."),
+    "mark": Entry("archiver.cli.mark", "mark", "Say the last word about a link."),
+    "why": Entry("archiver.cli.why", "why", "Explain what is believed of a link."),
+    "status": Entry("archiver.cli.status", "status", "Show what is known and what waits."),
+    "report": Entry("archiver.cli.report", "report", "Report what has rotted, and the mending."),
     "events": Entry("archiver.cli.events", "events", "Check the event files offline."),
     "config": Entry("archiver.cli.config", "config", "Check, show or write the configuration."),
+    "db": Entry("archiver.cli.db", "db", "Look after the database."),
+    "demo": Entry("archiver.cli.demo", "demo", "Show the whole loop on this machine alone."),
     "completion": Entry(
         "archiver.cli.completion", "completion", "Print the completion script of a shell."
     ),

@@ -101,3 +101,17 @@ def open_desk(
     finally:
         progress.end()
         store.close()
+
+
+@contextmanager
+def open_copy(application: Application) -> Iterator[Desk]:
+    """Open a copy of the database in memory, to try things without writing anything."""
+    from archiver.service.desk import Desk
+    from archiver.store import Store
+
+    application.start_logging()
+    store = Store.copy_in_memory(application.loaded.database_path)
+    try:
+        yield Desk(application.loaded, store)
+    finally:
+        store.close()

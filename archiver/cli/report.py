@@ -9,7 +9,7 @@ import click
 
 from archiver.cli.common import Application, pass_application
 
-FORMATS = ("html", "md", "csv", "json")
+FORMATS = ("html", "md", "csv", "json", "junit", "sarif", "github", "atom", "badge")
 
 
 @click.command()

@@ -34,7 +34,7 @@ NOT_YET_EFFECTIVE = frozenset(
     }
 )
 MODES_NOT_BUILT = frozenset({"spn2"})
-FORMATS_NOT_BUILT = frozenset({"junit", "sarif", "github", "atom", "badge", "prometheus"})
+FORMATS_NOT_BUILT = frozenset({"prometheus"})
 
 
 @cache

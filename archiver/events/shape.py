@@ -64,6 +64,7 @@ class _Reader:
         self._path = path
         self._source_keys = tuple(dict.fromkeys(source_keys))
         self._entries_read = 0
+        self._owner: tuple[str | None, int | None] = (None, None)
         self.problems = problems
         self.events: list[Event] = []
         self.citations: list[Citation] = []
@@ -101,7 +102,8 @@ class _Reader:
             self._report(item.line, None, "bad-shape", message)
 
     def _report(self, line: int, position: int | None, name: str, message: str) -> None:
-        self.problems.append(Problem(self._path, line, position, name, message))
+        key, event_line = self._owner if position is not None else (None, None)
+        self.problems.append(Problem(self._path, line, position, name, message, key, event_line))
 
     def _event(self, node: MappingNode) -> None:
         importance = node.fields.get("importance")
@@ -133,6 +135,7 @@ class _Reader:
         self, event: Event, key: str, position: int, entry: Node, seen: dict[str, int]
     ) -> None:
         self._count(entry)
+        self._owner = (key, event.line)
         if isinstance(entry, SequenceNode):
             message = "This source is a list; write it as a mapping with url and title."
             self._report(entry.line, position, "bad-shape", message)

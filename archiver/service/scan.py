@@ -54,8 +54,10 @@ def _read(desk: Desk, changed: list[FoundFile]) -> int:
     keys = desk.settings.events.source_keys
     files = []
     for found in changed:
-        stamp = found.stamp or _NO_STAMP
         file = read_file(found, keys)
+        # Permissions leave no trace in a stamp: what could not be read is tried again.
+        unreadable = any(problem.name == "unreadable-file" for problem in file.problems)
+        stamp = _NO_STAMP if unreadable or found.stamp is None else found.stamp
         files.append(
             ScannedFile(
                 file.path,

@@ -58,6 +58,15 @@ def link_for(desk: Desk, url: str) -> int:
     return desk.store.citations.uncited_link(address, desk.clock.now())
 
 
+def known_link(desk: Desk, url: str) -> int | None:
+    """Return the id of the link of a URL if the database knows it."""
+    address = read_address(url)
+    if not isinstance(address, Address):
+        return None
+    row = desk.store.queries.link_by_url(address.canonical)
+    return None if row is None else int(row["id"])
+
+
 def _links_of_path(desk: Desk, path: Path) -> list[int]:
     """Return the links a file or folder cites: as stored when it is one of ours, else as read."""
     real = path.resolve()

@@ -20,6 +20,7 @@ from archiver.store.database import (
     is_new,
     migrate,
     pending_migrations,
+    spoken,
     tune,
 )
 from archiver.store.hosts import Hosts
@@ -83,6 +84,18 @@ class Store:
             database.close()
             raise
         return cls(database)
+
+    @classmethod
+    def copy_in_memory(cls, path: Path) -> Store:
+        """Copy a database (or an empty one) into memory: what is written there is forgotten."""
+        copy = connect(Path(":memory:"))
+        if not is_new(path):
+            source = connect(path, read_only=True)
+            with spoken(path):
+                source.connection.backup(copy.connection)
+            source.close()
+        migrate(copy)
+        return cls(copy)
 
     def close(self) -> None:
         """Close the file."""

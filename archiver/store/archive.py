@@ -6,6 +6,7 @@ is a row the moment anybody told us of it, and `archived` only after a playback.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +49,9 @@ class Progress:
 
 _TASK = """
 SELECT l.*, (SELECT min(r.id) FROM requests r WHERE r.link_id = l.id AND r.kind = 'archive'
-              AND r.done_at IS NULL) AS request_id
+              AND r.done_at IS NULL) AS request_id,
+       (SELECT min(r.asked_at) FROM requests r WHERE r.link_id = l.id AND r.kind = 'archive'
+         AND r.done_at IS NULL) AS asked_at
   FROM links l
 """
 # Design §6 and reference wayback §9.2.7: on-demand, failing, never archived, refresh.
@@ -68,17 +71,15 @@ class Archive:
         """Work on an open, migrated database."""
         self._database = database
 
-    def due(
-        self, now: datetime, limit: int, *, leave_out: Iterable[ArchiveState] = ()
-    ) -> list[ArchiveTask]:
-        """Return links whose archive work is due, most urgent first."""
-        left_out = ", ".join(f"'{state.value}'" for state in leave_out) or "''"
+    def due(self, now: datetime, limit: int, *, leave_out: Iterable[int] = ()) -> list[ArchiveTask]:
+        """Return links whose archive work is due, most urgent first, without those left out."""
+        left_out = json.dumps(sorted(leave_out))
         return [
             _task(row)
             for row in self._database.rows(
                 f"{_TASK} WHERE l.archive_next_at <= ? AND (l.cited = 1 OR request_id IS NOT NULL)"
-                f" AND l.archive_state NOT IN ({left_out}) {_PRIORITY}",
-                [to_stamp(now), limit],
+                f" AND l.id NOT IN (SELECT value FROM json_each(?)) {_PRIORITY}",
+                [to_stamp(now), left_out, limit],
             )
         ]
 
@@ -88,6 +89,13 @@ class Archive:
         if row is None:
             raise LookupError(f"no link {link_id}")
         return _task(row)
+
+    def put_off(self, link_id: int, until: datetime | None) -> None:
+        """Let a link's archive work rest until a moment (None: until something wakes it)."""
+        self._database.execute(
+            "UPDATE links SET archive_next_at = ? WHERE id = ?",
+            [None if until is None else to_stamp(until), link_id],
+        )
 
     def wake(self, link_id: int, at: datetime) -> None:
         """Make a link's archive work due at a moment, unless it is due earlier."""
@@ -129,6 +137,23 @@ class Archive:
         self._database.execute(
             f"UPDATE attempts SET {names} WHERE id = ?", [*columns.values(), attempt_id]
         )
+
+    def running(self, archive: str) -> int:
+        """Count submissions without a final answer yet."""
+        return int(
+            self._database.value(
+                "SELECT count(*) FROM attempts WHERE archive = ? AND ended_at IS NULL", [archive]
+            )
+        )
+
+    def last_attempt_at_host(self, host: str) -> datetime | None:
+        """Return when a page of this host was last submitted."""
+        text = self._database.value(
+            "SELECT max(a.started_at) FROM attempts a JOIN links l ON l.id = a.link_id"
+            " WHERE l.host = ?",
+            [host],
+        )
+        return None if text is None else datetime.fromisoformat(text)
 
     def last_attempt(self, link_id: int) -> sqlite3.Row | None:
         """Return a link's newest submission."""
@@ -194,11 +219,9 @@ class Archive:
             )
             if lives:
                 self._database.execute(
-                    "UPDATE links SET last_seen_alive_by = 'capture', last_seen_alive_at ="
-                    " (SELECT captured_at FROM captures WHERE id = ?1)"
-                    " WHERE id = (SELECT link_id FROM captures WHERE id = ?1)"
-                    " AND (last_seen_alive_at IS NULL OR last_seen_alive_at <"
-                    " (SELECT captured_at FROM captures WHERE id = ?1))",
+                    "UPDATE links SET capture_alive_at = max(coalesce(capture_alive_at, ''),"
+                    " (SELECT captured_at FROM captures WHERE id = ?1))"
+                    " WHERE id = (SELECT link_id FROM captures WHERE id = ?1)",
                     [capture_id],
                 )
 
@@ -242,6 +265,13 @@ class Archive:
         self._database.execute(
             "UPDATE citations SET archive_claim = ?, claim_checked_at = ? WHERE id = ?",
             [claim.value, to_stamp(now), citation_id],
+        )
+
+    def claim_unanswered(self, citation_id: int, now: datetime) -> None:
+        """Note that an archive gave no answer about a claim: others first, then again."""
+        self._database.execute(
+            "UPDATE citations SET claim_checked_at = ? WHERE id = ?",
+            [to_stamp(now), citation_id],
         )
 
     def backlog(self) -> Mapping[str, int]:

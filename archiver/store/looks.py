@@ -216,6 +216,15 @@ class Looks:
             )
         )
 
+    def put_right(self, link_id: int, belief: Belief) -> None:
+        """Store a belief that was folded anew; when to look next stays as it is."""
+        self._database.execute(
+            "UPDATE links SET verdict = ?, reason = ?, verdict_since = ?, last_look_at = ?,"
+            " next_look_at = coalesce(next_look_at, ?), last_seen_alive_at = ?,"
+            " last_seen_alive_by = ?, belief = ? WHERE id = ?",
+            [*_belief_columns(belief), link_id],
+        )
+
     def set_ignored(self, link_id: int, ignored: bool) -> None:
         """Leave a link out of reports and failures, or take it back in."""
         self._database.execute("UPDATE links SET ignored = ? WHERE id = ?", [int(ignored), link_id])
@@ -287,7 +296,10 @@ def _stamp(moment: datetime | None) -> str | None:
 
 
 def _belief_row(look: RecordedLook) -> tuple[Any, ...]:
-    belief = look.belief
+    return (*_belief_columns(look.belief), look.link.link_id)
+
+
+def _belief_columns(belief: Belief) -> tuple[Any, ...]:
     return (
         belief.verdict.value,
         belief.reason,
@@ -297,7 +309,6 @@ def _belief_row(look: RecordedLook) -> tuple[Any, ...]:
         _stamp(belief.last_alive_at),
         belief.last_alive_by,
         belief_text(belief),
-        look.link.link_id,
     )
 
 

@@ -183,6 +183,31 @@ class Queries:
             )
         ]
 
+    def links_for_archive(self, *, missing: bool, dead: bool) -> list[int]:
+        """Return cited links that lack a capture, or that are dead."""
+        return [
+            row[0]
+            for row in self._database.rows(
+                "SELECT id FROM links WHERE cited = 1 AND"
+                " (?1 AND archive_state NOT IN ('captured', 'archived', 'excluded')"
+                " OR ?2 AND verdict = 'dead') ORDER BY id",
+                [int(missing), int(dead)],
+            )
+        ]
+
+    def all_links(self) -> Iterator[int]:
+        """Stream the ids of all links, cited or not."""
+        last = 0
+        while True:
+            ids = self._database.execute(
+                "SELECT id FROM links WHERE id > ? ORDER BY id LIMIT 500", [last]
+            ).fetchall()
+            if not ids:
+                return
+            for row in ids:
+                yield row[0]
+            last = ids[-1][0]
+
     def due_links(self, now: datetime) -> Iterator[sqlite3.Row]:
         """Stream links that are due, for a dry run."""
         return self._database.rows(

@@ -61,7 +61,8 @@ CREATE TABLE links (
     archive_state TEXT NOT NULL DEFAULT 'none',
     archive_next_at TEXT,
     archive_record TEXT NOT NULL DEFAULT '{}',
-    archive_negatives INTEGER NOT NULL DEFAULT 0
+    archive_negatives INTEGER NOT NULL DEFAULT 0,
+    capture_alive_at TEXT
 ) STRICT;
 CREATE INDEX links_due ON links(next_look_at) WHERE cited = 1;
 CREATE INDEX links_archive_due ON links(archive_next_at) WHERE archive_next_at IS NOT NULL;
@@ -244,7 +245,10 @@ SELECT c.path, c.line, c.position, c.event_id, c.event_date, c.source_title, c.p
            AND p.event_line = c.event_line
          ORDER BY {_severity_case()} LIMIT 1) AS problem,
        c.source_key, c.access_date, c.importance, l.final_url, l.http_status, c.first_seen_at,
-       l.last_seen_alive_at, l.last_seen_alive_by,
+       nullif(max(coalesce(l.last_seen_alive_at, ''), coalesce(l.capture_alive_at, '')), '')
+           AS last_seen_alive_at,
+       CASE WHEN l.capture_alive_at > coalesce(l.last_seen_alive_at, '') THEN 'capture'
+            ELSE l.last_seen_alive_by END AS last_seen_alive_by,
        CASE WHEN l.archive_state IN ('captured', 'archived') THEN k.verified_at END
            AS archive_verified_at,
        CASE WHEN l.archive_state IN ('captured', 'archived') THEN c.archive_distance_days END
@@ -268,7 +272,7 @@ CREATE VIEW suspect_citations AS
 SELECT s.* FROM source_status s
   JOIN links l ON l.id = s.link_id
  WHERE l.verdict = 'dead' AND l.ignored = 0 AND l.last_seen_alive_at IS NULL
-   AND l.archive_negatives >= 2
+   AND l.capture_alive_at IS NULL AND l.archive_negatives >= 2
    AND NOT EXISTS (SELECT 1 FROM captures k WHERE k.link_id = l.id)
    AND (EXISTS (SELECT 1 FROM links o JOIN captures k ON k.link_id = o.id
                  WHERE o.host = l.host AND o.id <> l.id)

@@ -1,0 +1,144 @@
+"""`archiver run`: the daemon, or one complete pass."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from archiver.cli.common import Application, pass_application
+
+if TYPE_CHECKING:
+    from archiver.config import Loaded
+    from archiver.service.desk import Desk
+    from archiver.service.once import Pass
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Make one complete pass, then end.")
+@click.option(
+    "--for",
+    "archive_time",
+    metavar="DURATION",
+    default="15m",
+    show_default=True,
+    help="With --once: how long the archive part may take.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be done; send and write nothing.")
+@click.option(
+    "--accept-removals",
+    is_flag=True,
+    help="Believe at once that sources gone from the files are gone.",
+)
+@pass_application
+def run(
+    application: Application, once: bool, archive_time: str, dry_run: bool, accept_removals: bool
+) -> int:
+    """Watch the cited pages as a service, or make one pass over all that is due.
+
+    \b
+    archiver run --once
+    archiver run
+    """
+    from archiver.config.review import remarks, require_usable
+
+    span = _duration(archive_time)
+    require_usable(application.loaded, application.environ)
+    for remark in remarks(application.loaded, application.environ):
+        application.say(remark)
+    if dry_run:
+        return _dry_run(application)
+    return _work(application, once=once, span=span, accept_removals=accept_removals)
+
+
+def _duration(text: str) -> timedelta:
+    from archiver.config.quantities import read_positive_duration
+
+    try:
+        return read_positive_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--for") from None
+
+
+def _work(application: Application, *, once: bool, span: timedelta, accept_removals: bool) -> int:
+    from archiver.cli.opening import open_desk
+    from archiver.store import DaemonLock
+
+    lock = DaemonLock(application.loaded.database_path)
+    lock.take()
+    try:
+        with open_desk(application, as_daemon=True, asks_network=True) as desk:
+            if not once:
+                return _serve(application, desk, accept_removals)
+            return _once(application, desk, span, accept_removals)
+    finally:
+        lock.give_back()
+
+
+def _once(application: Application, desk: Desk, span: timedelta, accept_removals: bool) -> int:
+    from archiver.cli.running import run_stoppable
+    from archiver.service.once import one_pass
+
+    result = run_stoppable(
+        desk, lambda: one_pass(desk, archive_time=span, accept_removals=accept_removals)
+    )
+    for line in _summary(result):
+        application.say(line)
+    return 0
+
+
+def _summary(result: Pass) -> list[str]:
+    scan, looks = result.scan, result.looks
+    lines = [
+        f"Scanned {scan.files} files: {scan.citations} citations of {scan.links} links,"
+        f" {scan.problems} problems ('archiver events lint' names them).",
+        f"Made {looks}; {looks.changes} verdicts changed.",
+        f"Archive: {result.archive}.",
+    ]
+    for reason, until in result.archive.waits.items():
+        lines.append(f"The archive part waits until {until:%Y-%m-%d %H:%M} UTC ({reason}).")
+    lines += [f"The report is in {path}" for path in result.reports]
+    left = f"{result.left_lookups} look-ups and {result.left_submissions} submissions are left"
+    lines.append(f"{left}; the daemon would need about {_span(result.left_seconds)} for them.")
+    return lines
+
+
+def _span(seconds: int) -> str:
+    if seconds < 5400:
+        return f"{max(1, round(seconds / 60))} minutes" if seconds else "no time"
+    return (
+        f"{round(seconds / 3600)} hours" if seconds < 172800 else f"{round(seconds / 86400)} days"
+    )
+
+
+def _serve(application: Application, desk: Desk, accept_removals: bool) -> int:
+    from archiver.config import load_settings
+    from archiver.daemon import Daemon
+    from archiver.service.scan import scan
+
+    def reload() -> Loaded:
+        loaded = application.loaded
+        return load_settings(
+            application.config_file or loaded.file, application.environ, loaded.working_directory
+        )
+
+    async def main() -> None:
+        if accept_removals:
+            await scan(desk, accept_removals=True)
+        await Daemon(desk, reload=reload).run()
+
+    asyncio.run(main())
+    return 0
+
+
+def _dry_run(application: Application) -> int:
+    """Print what would be looked at and submitted, from a copy in memory; nothing is written."""
+    from archiver.cli.opening import open_copy
+    from archiver.service.rehearse import plan_pass
+
+    with open_copy(application) as desk:
+        for line in asyncio.run(plan_pass(desk)):
+            click.echo(line)
+    return 0

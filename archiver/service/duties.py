@@ -1,0 +1,144 @@
+"""The daemon's duties: one small method each, all on one desk."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import timedelta
+from types import TracebackType
+
+from archiver.clock import from_stamp
+from archiver.errors import ConfigurationError, DatabaseUnusable
+from archiver.service import maintenance, rounds
+from archiver.service.archiving import READING, SUBMITTING, VERIFYING, Archiving
+from archiver.service.checking import Checking
+from archiver.service.desk import Desk, log
+from archiver.service.report import write_reports
+from archiver.service.scan import scan
+
+# The names are those of `[schedule]`.
+DUTIES = ("scan", "check", "archive", "verify", "report", "maintenance")
+
+# One tick of archive work ends before the next would begin to pile up.
+_ARCHIVE_TICK = timedelta(minutes=10)
+
+
+class Duties:
+    """Everything the daemon does, each called by its schedule; returns a line for the status."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Work at a desk; nothing is opened yet."""
+        self._desk = desk
+        self._checking = Checking(desk)
+        self._archiving = Archiving(desk)
+        self._stale = False
+
+    async def __aenter__(self) -> Duties:
+        await self._checking.__aenter__()
+        await self._archiving.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._archiving.__aexit__(kind, error, trace)
+        await self._checking.__aexit__(kind, error, trace)
+
+    def settings_changed(self) -> None:
+        """Open the clients anew, with the settings that now hold, before the next duty."""
+        self._stale = True
+
+    async def _fresh(self) -> None:
+        if self._stale:
+            self._stale = False
+            await self.__aexit__(None, None, None)
+            self._checking = Checking(self._desk)
+            self._archiving = Archiving(self._desk)
+            await self.__aenter__()
+
+    async def scan(self) -> str:
+        """Read the event files that changed."""
+        try:
+            found = await scan(self._desk)
+        except ConfigurationError as error:
+            # The folder may be away for a moment; what is known stays.
+            log.warning("scan: %s", error)
+            return str(error)
+        return f"{found.citations} citations of {found.links} links"
+
+    async def check(self) -> str:
+        """Look at the links that are due, unless we are offline and it is too soon to try."""
+        await self._fresh()
+        if self._waits_offline():
+            return ""
+        journal, clock = self._desk.store.journal, self._desk.clock
+        if not self._desk.store.queries.due_count(clock.now()):
+            return ""
+        self._desk.store.looks.release_stale(clock.now())
+        run_id = journal.begin("check", clock.now())
+        summary = await rounds.look_at_due(self._checking, run_id)
+        outcome = "offline" if summary.offline else "done"
+        outcome = "interrupted" if self._desk.stopping else outcome
+        journal.end(run_id, clock.now(), outcome, {"looks": summary.looks, **summary.verdicts})
+        log.info("check: %s%s", summary, ", offline" if summary.offline else "")
+        return f"last check: {summary}"
+
+    def _waits_offline(self) -> bool:
+        state = self._desk.store.journal.state("online", {})
+        if state.get("online") is not False or "again_at" not in state:
+            return False
+        return self._desk.clock.now() < from_stamp(state["again_at"])
+
+    def _is_offline(self) -> bool:
+        return self._desk.store.journal.state("online", {}).get("online") is False
+
+    async def archive(self) -> str:
+        """Ask archives for captures, and submit what has none; nothing while offline."""
+        await self._fresh()
+        return await self._archive_work(frozenset({READING, SUBMITTING}))
+
+    async def verify(self) -> str:
+        """Play captures back."""
+        await self._fresh()
+        return await self._archive_work(frozenset({VERIFYING}))
+
+    async def _archive_work(self, kinds: frozenset[str]) -> str:
+        if self._is_offline():
+            return ""
+        done = await self._archiving.work(_ARCHIVE_TICK, kinds)
+        if done.anything:
+            log.info("archive: %s", done)
+        return ""
+
+    async def report(self) -> str:
+        """Write the reports; nothing new while offline."""
+        if self._is_offline():
+            return ""
+        paths = write_reports(self._desk)
+        log.info("report: %s", ", ".join(map(str, paths)))
+        return ""
+
+    async def maintenance(self) -> str:
+        """Tidy the database."""
+        maintenance.tidy(self._desk)
+        return ""
+
+    async def requests(self) -> str:
+        """Look at what people asked for through the database."""
+        journal, clock = self._desk.store.journal, self._desk.clock
+        taken = journal.take_requests("check", clock.now())
+        if taken:
+            await rounds.look_at(self._checking, [link_id for _, link_id in taken])
+            for request_id, _ in taken:
+                journal.answer(request_id, clock.now())
+        return ""
+
+    def is_alive(self) -> bool:
+        """Say whether the database answers."""
+        try:
+            self._desk.store.database.value("SELECT 1")
+        except (DatabaseUnusable, sqlite3.Error):
+            return False
+        return True

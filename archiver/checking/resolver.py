@@ -46,12 +46,18 @@ class NameTimeout(OSError):
 class Exchange:
     """What is known of one request while it is under way: how far it came."""
 
-    __slots__ = ("heard", "resolving")
+    __slots__ = ("answered", "bytes_heard", "resolving")
 
     def __init__(self) -> None:
         """Begin with nothing heard."""
-        self.heard = False
+        self.bytes_heard = 0
+        self.answered = False
         self.resolving = False
+
+    @property
+    def heard(self) -> bool:
+        """Say whether any byte of an answer has come."""
+        return self.bytes_heard > 0
 
 
 current_exchange: ContextVar[Exchange | None] = ContextVar("current_exchange", default=None)

@@ -43,6 +43,8 @@ _PIECE = 16 * 1024
 _MAX_HEADER = 32 * 1024
 _MAX_HEADERS = 256
 _MAX_HEADER_BYTES = 64 * 1024
+# What may come before the headers of the answer are complete.
+_MAX_BEFORE_ANSWER = 1024 * 1024
 _SILENCE = 15.0
 # Above this many seconds asyncio's timers are rounded to whole seconds by aiohttp.
 _CEIL_THRESHOLD = 60.0
@@ -76,7 +78,7 @@ class Failure:
 
 
 class _HearingHandler(ResponseHandler):
-    """aiohttp's protocol, telling our `Exchange` when the first byte of an answer comes.
+    """aiohttp's protocol, telling our `Exchange` how much of an answer has come.
 
     A connection that broke before any byte may be tried once more, one that broke later not,
     and aiohttp's exceptions do not tell them apart (reference checking §5.1 row 12).
@@ -87,8 +89,14 @@ class _HearingHandler(ResponseHandler):
         self._exchange = current_exchange.get()
 
     def data_received(self, data: bytes) -> None:
-        if self._exchange is not None:
-            self._exchange.heard = True
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.bytes_heard += len(data)
+            if exchange.bytes_heard > _MAX_BEFORE_ANSWER and not exchange.answered:
+                # "103 Early Hints" for ever: headers of answers that are none.
+                self.set_exception(aiohttp.ClientPayloadError("no end of headers"))
+                self.abort()
+                return
         super().data_received(data)
 
 
@@ -246,6 +254,7 @@ class Wire:
         try:
             async with asyncio.timeout(seconds):
                 response = await self._send(wire, headers, seconds, verify)
+                exchange.answered = True
                 if _too_many_headers(response):
                     return Failure("unreadable-http", exchange.heard)
                 if not _leads_on(response):

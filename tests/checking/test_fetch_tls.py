@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 import ssl
-import threading
 from pathlib import Path
 
 import pytest
@@ -207,28 +204,31 @@ async def test_an_alert_in_the_handshake_has_its_word(row: str, network: Network
 async def test_row_25_a_tls_1_3_server_that_wants_our_certificate(
     authority: Certificate, network: NetworkSettings, tmp_path: Path
 ) -> None:
-    # asyncio's own server closes without sending the alert, so this one blocks in a thread.
     context = _context("good", authority, tmp_path)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata=authority.pem().decode())
-    listener = socket.create_server(("127.0.0.1", 0))
 
-    def serve() -> None:
-        opened, _ = listener.accept()
-        opened.settimeout(2)
-        with contextlib.suppress(OSError), context.wrap_socket(opened, server_side=True) as secure:
-            secure.recv(100)
+    async def insist(connection: Connection) -> None:
+        # asyncio's own TLS closes without sending the alert, so the records pass by hand.
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        secure = context.wrap_bio(incoming, outgoing, server_side=True)
+        while data := await connection.reader.read(65536):
+            incoming.write(data)
+            try:
+                secure.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError:
+                await connection.send(outgoing.read())
+                connection.writer.write_eof()
+                continue
+            await connection.send(outgoing.read())
 
-    thread = threading.Thread(target=serve)
-    thread.start()
-    names = Names({NAME: [("127.0.0.1", listener.getsockname()[1])]})
-    try:
+    async with RawServer(insist, reads_request=False) as server:
+        names = Names({NAME: [("127.0.0.1", server.port)]})
         async with fetching(resolver=names, network=network) as fetcher:
             seen = await look(fetcher, f"https://{NAME}/x")
             assert (seen.status, seen.error) == (None, "client-cert")
-    finally:
-        listener.close()
-        thread.join(3)
 
 
 async def test_a_file_that_is_no_certificate_is_a_bad_setting(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def next_day(now: datetime) -> datetime:
     """Return 00:00 UTC plus 5 to 30 minutes, the same all day (§9.2.5)."""
     midnight = (now.astimezone(UTC) + DAY).replace(hour=0, minute=0, second=0, microsecond=0)
     share = zlib.crc32(midnight.isoformat().encode()) / 0xFFFFFFFF
-    return midnight + timedelta(minutes=5 + 25 * share)
+    return midnight + timedelta(seconds=300 + round(1500 * share))
 
 
 def allow_read(breakers: Mapping[str, Breaker], now: datetime) -> Answer:

@@ -13,11 +13,13 @@ does, for one link at a time:
      been faster), store `begin_submit(record, action, now)` and an `attempts` row whose outcome
      is NULL; only then the wire → `after_submit`;
    * `Poll`: `SavePageNow.poll` → `after_poll`;
-   * `Verify`: `PlaybackClient.play`, `verify.observe`, the checker's judgement, `verify.verify`
-     → `after_verify`;
+   * `Verify`: `PlaybackClient.play` (with `verify.leeway_for(capture)`), `verify.observe`, the
+     checker's judgement, `verify.verify` → `after_verify`;
 
 3. in ONE transaction store `step.record` and `step.captures`, and write `step.attempt`, when
-   set, into the link's newest `attempts` row.
+   set, into the link's newest `attempts` row; then plan again. Only `plan` knows when a link is
+   due: `record.next_at` is the moment of its state's own business, and a step may leave more
+   urgent business behind (a witness to be played, a look-up that a belief waits for).
 
 Killed between intent and answer, the record is found in phase SUBMITTING; after a grace `plan`
 treats the submission as one of unknown outcome: look-ups ≥ 10 and ≥ 70 minutes after it, and no

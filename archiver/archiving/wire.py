@@ -66,7 +66,12 @@ class Pace(Protocol):
     async def __aenter__(self) -> object:
         """Wait for the turn."""
 
-    async def __aexit__(self, *details: object) -> object:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> object:
         """Give the turn on."""
 
 

@@ -59,6 +59,7 @@ _WORDS: dict[str, tuple[str, str]] = {
         "The site gives every address the same page, so its answer says nothing.",
         _BROWSER,
     ),
+    "refusal-page": ("The page that came only says that we may not see it.", _BROWSER),
     "client-cert": ("The site wants a certificate of its readers.", _BROWSER),
     "private-address": (
         "The address belongs to a private network and is never fetched.",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 
-from archiver.checking import phrases, places, titles
+from archiver.checking import missing, phrases, places, titles, walls
 from archiver.checking.context import Context
 from archiver.checking.fingerprints import distance
 from archiver.checking.policy import Policy
@@ -17,6 +18,11 @@ from archiver.model import Observation, PageFacts
 from archiver.urls import bare_host, grouping_key, host_of, is_home, slug_words
 
 _STORED_OPENING = 300
+# A specification explains the words that a not-found page uses.
+_EXPLAINS_HTTP = re.compile(
+    r"origin server|target resource|(?:response )?status code (?:indicates|means)|\bRFC \d{4}",
+    re.I,
+)
 
 
 class Case:
@@ -123,10 +129,11 @@ class Case:
         if not (self.carries_title or (self.went_elsewhere and self.is_same_document)):
             return False
         signs = self.page.signs
-        if EMPTY_WIKI_PAGE in signs or NOT_FOUND_CLASS in signs:
-            return False
-        if NOINDEX in signs and self.opening_says_not_found:
-            return False
+        if self.is_small and not self.is_about_missing_pages:
+            if EMPTY_WIKI_PAGE in signs or NOT_FOUND_CLASS in signs:
+                return False
+            if NOINDEX in signs and self.opening_says_not_found:
+                return False
         return not (self.went_elsewhere and places.is_search(self.cited, self.final))
 
     @cached_property
@@ -139,6 +146,8 @@ class Case:
     @cached_property
     def is_about_missing_pages(self) -> bool:
         """Say whether the citation itself speaks of missing pages: such words are its topic."""
+        if _EXPLAINS_HTTP.search(self.opening):
+            return True
         return any(
             phrases.sentence_in(cited) or phrases.sure_segment(cited) or "404" in cited
             for cited in self.context.cited_titles
@@ -159,12 +168,21 @@ class Case:
 
     @cached_property
     def visibly_says_not_found(self) -> bool:
-        """Say whether a heading or the first 2,000 visible characters say "not found"."""
-        if any(phrases.sure_segment(text) for text in self.heading_texts):
+        """Say whether a heading or the first 2,000 visible characters say "not found".
+
+        Only asked beside an equal sibling, so a doubtful or bare denial is enough, unless the
+        page speaks of scripts, subscriptions or logins: then something else is behind it.
+        """
+        texts = self.heading_texts
+        if any(map(phrases.sure_segment, texts)) or any(map(phrases.doubtful_segment, texts)):
             return True
-        if any(phrases.doubtful_segment(text) for text in self.heading_texts):
+        if phrases.sentence_in(self.page.opening) is not None:
             return True
-        return phrases.sentence_in(self.page.opening) is not None
+        if any(map(walls.draws_curtain, (*texts, self.opening))):
+            return False
+        return any(map(missing.tells_denial, texts)) or (
+            self.is_small and missing.tells_denial(self.opening)
+        )
 
     # --- the sibling ----------------------------------------------------------------------
 

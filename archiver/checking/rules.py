@@ -10,12 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from archiver.checking import phrases, places, titles
+from archiver.checking import hosting, phrases, places, titles, walls
 from archiver.checking.case import Case
 from archiver.checking.context import Context, GoodLook
 from archiver.checking.fingerprints import distance
 from archiver.checking.policy import Policy
-from archiver.checking.signs import BROKEN_APPLICATION, CHALLENGE, CHALLENGE_TRACE, SUSPENDED
+from archiver.checking.signs import (
+    BROKEN_APPLICATION,
+    CHALLENGE,
+    CHALLENGE_TRACE,
+    PASSWORD_FORM,
+    SUSPENDED,
+)
 from archiver.checking.soft404 import charge, collect_signs
 from archiver.checking.titles import fold
 from archiver.model import OFFLINE, Finding, Observation, Strength, Verdict
@@ -155,9 +161,11 @@ def _challenge(case: Case) -> Finding | None:
 
 def _looks_like_challenge(case: Case) -> bool:
     signs = case.page.signs
-    named = case.is_small and phrases.has_segment(case.page.title, phrases.CHALLENGE_TITLES)
-    if case.status in (404, 410):
+    if case.status in (404, 410) or _is_suspended(case):
         return False
+    named = (case.is_small or not case.is_good_status) and (
+        phrases.has_segment(case.page.title, walls.CHALLENGE_TITLES)
+    )
     if CHALLENGE in signs or named:
         return True
     if CHALLENGE_TRACE not in signs:
@@ -196,17 +204,38 @@ def _walled_redirect(case: Case) -> Finding | None:
 
 
 def _walled_page(case: Case) -> Finding | None:
+    """A short page that says why it shows us nothing of the document."""
     if not case.is_good_status or case.carries_title or not case.is_short:
         return None
     if case.page.kind != "html" or case.page.is_article:
         return None
-    texts = [fold(text) for text in (*case.heading_texts, case.opening)]
-    if any(map(phrases.REGION.search, texts)):
-        return _blocked(case, "region-locked")
-    headings = (case.page.title, *case.page.headings)
-    if any(phrases.has_segment(text, phrases.LOGIN_TITLES) for text in headings):
-        return _blocked(case, "login-wall")
-    return None
+    headings = [text for text in (case.page.title, *case.page.headings) if text]
+    reason = _named_wall(case, headings)
+    if reason is None and not any(map(phrases.sure_segment, headings)):
+        reason = _plain_wall(case, headings)
+    return _blocked(case, reason) if reason else None
+
+
+def _named_wall(case: Case, headings: list[str]) -> str | None:
+    if any(map(walls.is_proxy_error, headings)):
+        return "refusal-page"
+    if any(walls.REGION.search(fold(text)) for text in (*case.heading_texts, case.opening)):
+        return "region-locked"
+    return "consent-wall" if any(map(walls.tells_age_gate, headings)) else None
+
+
+def _plain_wall(case: Case, headings: list[str]) -> str | None:
+    if _is_suspended(case):
+        return None
+    if any(phrases.has_segment(text, walls.LOGIN_TITLES) for text in headings):
+        return "login-wall"
+    if any(map(walls.tells_refusal, headings)):
+        return "refusal-page"
+    if case.opening_says_not_found:
+        return None
+    if PASSWORD_FORM in case.page.signs and case.page.text_length < case.policy.redirect_text:
+        return "login-wall"
+    return "refusal-page" if walls.tells_refusal(case.opening) else None
 
 
 def _ambiguous_host(case: Case) -> Finding | None:
@@ -286,26 +315,33 @@ def _hosting_page(case: Case) -> Finding | None:
     """§4.4: pages a host puts up instead of the site; owners pay, mend, and return."""
     if case.is_protected or case.page.is_article or case.page.kind != "html":
         return None
-    titles_here = (case.page.title, *case.page.headings)
     is_small = case.is_small
-    suspended = any(phrases.has_segment(text, phrases.SUSPENDED_TITLES) for text in titles_here)
-    if SUSPENDED in case.page.signs or (suspended and is_small):
+    if _is_suspended(case):
         return _bad(case, "suspended")
     if is_small and _says_maintenance(case):
         return _bad(case, "maintenance")
     if BROKEN_APPLICATION in case.page.signs:
         return _bad(case, "app-error")
-    if is_small and case.is_cited_home and phrases.DEFAULT_TITLES.fullmatch(fold(case.page.title)):
+    if is_small and case.is_cited_home and hosting.DEFAULT_TITLES.fullmatch(fold(case.page.title)):
         return _bad(case, "default-page")
     return None
 
 
+def _is_suspended(case: Case) -> bool:
+    if SUSPENDED in case.page.signs:
+        return True
+    return case.is_small and any(
+        phrases.has_segment(text, hosting.SUSPENDED_TITLES) or hosting.tells_suspension(text)
+        for text in (case.page.title, *case.page.headings)
+    )
+
+
 def _says_maintenance(case: Case) -> bool:
     texts = (case.page.title, *case.page.headings)
-    if any(phrases.has_segment(text, phrases.MAINTENANCE_TITLES) for text in texts):
+    if any(phrases.has_segment(text, hosting.MAINTENANCE_TITLES) for text in texts):
         return True
     return not case.is_good_status and bool(
-        phrases.MAINTENANCE_TEXT.search(fold(case.opening or case.page.title))
+        hosting.MAINTENANCE_TEXT.search(fold(case.opening or case.page.title))
     )
 
 
@@ -391,9 +427,9 @@ RULES: tuple[tuple[str, Callable[[Case], Finding | None]], ...] = (
     ("odd-status", _odd_status),
     ("no-page", _no_page),
     ("document", _document),
+    ("walled-page", _walled_page),
     ("hosting-page", _hosting_page),
     ("soft-404", _soft_404),
-    ("walled-page", _walled_page),
     ("shell", _shell),
     ("good", _good),
 )

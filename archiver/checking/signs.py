@@ -28,6 +28,7 @@ SUSPENDED = "suspended"
 DEFAULT_PAGE = "default-page"
 BROKEN_APPLICATION = "broken-application"
 EMPTY_WIKI_PAGE = "empty-wiki-page"
+PASSWORD_FORM = "password-form"
 
 # Strings are searched as written; rows with several strings need all of them.
 _MARKERS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -78,6 +79,9 @@ _MARKERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (SUSPENDED, ("/cgi-sys/suspendedpage.cgi",)),
     (DEFAULT_PAGE, ("/cgi-sys/defaultwebpage.cgi",)),
     (EMPTY_WIKI_PAGE, ("noarticletext",)),
+    (PASSWORD_FORM, ('type="password"',)),
+    (PASSWORD_FORM, ("type=password",)),
+    (PASSWORD_FORM, ("type='password'",)),
 )
 _PARKING_MARKERS = tuple(row for row in _MARKERS if row[0] == PARKING)
 _BROKEN = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from archiver.checking import phrases, places
+from archiver.checking import hosting, phrases, places
 from archiver.checking.case import Case
 from archiver.checking.signs import DEFAULT_PAGE, EMPTY_WIKI_PAGE, NOT_FOUND_CLASS, PARKING
 from archiver.checking.titles import fold
@@ -33,24 +33,27 @@ def _parked(case: Case) -> Iterator[Sign]:
     if PARKING in case.page.signs or places.is_for_sale(case.cited, case.final):
         yield Sign("parked", "parked", is_double=True)
     for_sale = any(
-        phrases.has_segment(text, phrases.FOR_SALE_TITLES) for text in case.heading_texts
+        phrases.has_segment(text, hosting.FOR_SALE_TITLES) for text in case.heading_texts
     )
     if for_sale:
         yield Sign("parked", "parked-title")
     small = case.page.text_length < case.policy.parking_text and not case.page.is_article
-    if small and phrases.FOR_SALE_TEXT.search(fold(case.opening)):
+    if small and hosting.FOR_SALE_TEXT.search(fold(case.opening)):
         yield Sign("parked", "parked-text", accuses=for_sale)
 
 
 def _default_page(case: Case) -> Iterator[Sign]:
-    if case.is_cited_home or not case.is_small:
+    if case.is_cited_home or case.page.text_length >= case.policy.parking_text:
         return
     named = any(
-        phrases.DEFAULT_TITLES.fullmatch(fold(text))
+        hosting.DEFAULT_TITLES.fullmatch(fold(text))
         for text in (case.page.title, *case.page.headings)
         if text
     )
-    if named or DEFAULT_PAGE in case.page.signs:
+    told = case.misses_title and hosting.DEFAULT_TEXT.search(
+        fold(f"{case.page.title} {case.opening}")
+    )
+    if named or told or DEFAULT_PAGE in case.page.signs:
         yield Sign("default-page", "default")
 
 

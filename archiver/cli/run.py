@@ -69,7 +69,7 @@ def _work(application: Application, *, once: bool, span: timedelta, accept_remov
     lock = DaemonLock(application.loaded.database_path)
     lock.take()
     try:
-        with open_desk(application, as_daemon=True, asks_network=True) as desk:
+        with open_desk(application, as_daemon=True) as desk:
             if not once:
                 return _serve(application, desk, accept_removals)
             return _once(application, desk, span, accept_removals)

@@ -13,7 +13,7 @@ from archiver.reasons import in_words
 from archiver.service.desk import Desk
 from archiver.store.codec import read_belief
 
-_NO_OBSERVATION = {
+_NO_OBSERVATION: dict[str, Any] = {
     "looked_at": None,
     "status": None,
     "error": None,

@@ -62,7 +62,8 @@ def _split(desk: Desk, link_ids: Sequence[int]) -> tuple[list[int], list[int]]:
     if daemon_pid(desk.store.database.path) is None:
         return list(link_ids), []
     now = desk.clock.now()
-    ours, theirs = [], []
+    ours: list[int] = []
+    theirs: list[int] = []
     for link_id in link_ids:
         link = desk.store.queries.link(link_id)
         host = "" if link is None else lane_of(link["host"])

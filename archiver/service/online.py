@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # Reference checking §6: four canaries, an answer holds for a minute.
 _CANARIES = 4
+# Links that stand in for canaries may die themselves: fewer than three decide nothing.
+_FEWEST_STAND_INS = 3
 _CANARY_HOLDS_SECONDS = 60.0
 _LATELY = timedelta(days=14)
 # Pages that many hosts share for good reasons.
@@ -103,6 +105,8 @@ class Watch:
         if not urls:
             hosts = {seen.link.host for seen in batch}
             urls = self._desk.store.looks.canaries(hosts, _CANARIES)
+            if len(urls) < _FEWEST_STAND_INS:
+                return None
         if not urls:
             return None
         self._canaries = await ask_canaries(self._fetcher, urls, self._desk.clock)

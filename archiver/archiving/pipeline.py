@@ -47,16 +47,10 @@ from archiver.archiving.actions import (
     Verify,
     Wait,
 )
+from archiver.archiving.copies import adopt, after_verify
 from archiver.archiving.planning import plan, priority
 from archiver.archiving.record import ArchiveRecord, Phase, from_json, to_json
-from archiver.archiving.steps import (
-    adopt,
-    after_lookup,
-    after_poll,
-    after_submit,
-    after_verify,
-    begin_submit,
-)
+from archiver.archiving.steps import after_lookup, after_poll, after_submit, begin_submit
 from archiver.archiving.transitions import submit_not_before
 
 __all__ = [

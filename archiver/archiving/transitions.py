@@ -52,6 +52,14 @@ def search_again(
     return replace(enter(record, ArchiveState.SEARCHING, now, reason), next_at=now + delay)
 
 
+def unarchivable(
+    record: ArchiveRecord, now: datetime, reason: str, delay: timedelta
+) -> ArchiveRecord:
+    """End the submission; the link is asked about again after `delay`."""
+    ended = enter(idle(record), ArchiveState.UNARCHIVABLE, now, reason)
+    return replace(ended, until=now + delay, next_at=now + delay)
+
+
 def note_unknown(record: ArchiveRecord, now: datetime, outcome: Outcome) -> ArchiveRecord:
     """Enter phase UNKNOWN: only look-ups ≥ 10 and ≥ 70 minutes after the attempt can tell."""
     sent = record.attempt_at or now

@@ -212,7 +212,7 @@ class Fetcher:
         """Say why this address is not asked at all, before anything is resolved or sent."""
         own = settings_for(self._hosts, address.host)
         if own is not None and own.skip:
-            return "host-skipped"
+            return "skipped"
         return self._guard.refusal_of_host(address.host, _port(address))
 
     async def _step(self, journey: Journey, lane: Hold, on_page: ReadPage) -> None:

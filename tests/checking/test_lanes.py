@@ -170,7 +170,7 @@ async def test_a_host_with_its_own_settings_keeps_them() -> None:
                 *(look(fetcher, f"http://wide.example/{turn}") for turn in range(4)),
             )
             skipped = await look(fetcher, "http://sub.never.example/")
-        assert skipped.error == "host-skipped"
+        assert skipped.error == "skipped"
         grouped = _by_host(server.visits)
         assert set(grouped) == {"a.slow.example", "wide.example"}
         _assert_manners(grouped["a.slow.example"], 3 * DELAY)

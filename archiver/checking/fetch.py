@@ -341,6 +341,9 @@ def _port(address: Address) -> int:
 async def _read(
     on_page: ReadPage, answer: Answer, content_type: str | None, url: str
 ) -> PageFacts | None:
+    if answer.broken and not answer.body:
+        # Not an empty page: one nobody could read (reference checking §5.1 row 63).
+        return None
     truncated = answer.truncated or answer.broken
     try:
         if len(answer.body) <= _INLINE_BODY:

@@ -175,10 +175,6 @@ BROKEN_BODIES: dict[str, tuple[Behaviour, str]] = {
         "half",
     ),
     "row 60: reset in the body": (_reset_in_body, "half"),
-    "row 63: not the coding it says": (
-        answering(status_line("200 OK", "Content-Encoding: gzip", body=b"certainly not gzip")),
-        "",
-    ),
     "row 69: trickling": (_trickle_body, "drop"),
 }
 
@@ -193,6 +189,19 @@ async def test_a_broken_body_leaves_the_status_and_what_was_read(row: str) -> No
         assert seen.page.title.startswith(text)
         assert seen.page.truncated
         assert len(server.visits) == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        status_line("200 OK", "Content-Encoding: gzip", body=b"certainly not gzip"),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n",
+    ],
+)
+async def test_row_63_a_body_nobody_can_read_is_no_empty_page(data: bytes) -> None:
+    async with RawServer(answering(data)) as server, fetching() as fetcher:
+        seen = await look(fetcher, server.url())
+        assert (seen.status, seen.error, seen.page) == (200, None, None)
 
 
 async def test_a_compressed_page_is_read_and_one_cut_off_is_read_as_far_as_it_goes() -> None:

@@ -69,17 +69,16 @@ class Case:
     def _common_words(self) -> frozenset[str]:
         return titles.publisher_words(self.context.publishers, self.final)
 
-    @cached_property
-    def title_candidates(self) -> list[str]:
-        """Everything on the page that could be its title and says neither search nor missing."""
+    @property
+    def _title_texts(self) -> list[str]:
+        """Everything on the page that could be its title."""
         page = self.page
-        parts = [page.title, page.open_graph_title, page.headline, *page.headings]
-        candidates = titles.distinct(parts)
-        return [
-            text
-            for text in candidates
-            if not phrases.is_search_heading(text) and phrases.sure_segment(text) is None
-        ]
+        return titles.distinct((page.title, page.open_graph_title, page.headline, *page.headings))
+
+    @staticmethod
+    def _is_echo(text: str) -> bool:
+        """Say whether a heading only repeats what was asked for: it protects nothing."""
+        return phrases.is_search_heading(text) or phrases.sure_segment(text) is not None
 
     @cached_property
     def carries_title(self) -> bool:
@@ -87,7 +86,7 @@ class Case:
         cited_titles = self.context.cited_titles
         if not cited_titles or self.page.kind not in ("html", "text"):
             return False
-        if any(self._matches(text) for text in self.title_candidates):
+        if any(self._matches(text) and not self._is_echo(text) for text in self._title_texts):
             return True
         return self.went_elsewhere and self._slug_matches()
 
@@ -148,10 +147,7 @@ class Case:
         """Say whether the citation itself speaks of missing pages: such words are its topic."""
         if _EXPLAINS_HTTP.search(self.opening):
             return True
-        return any(
-            phrases.sentence_in(cited) or phrases.sure_segment(cited) or "404" in cited
-            for cited in self.context.cited_titles
-        )
+        return any(map(phrases.speaks_of_missing, self.context.cited_titles))
 
     # --- what the page says ---------------------------------------------------------------
 

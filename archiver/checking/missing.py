@@ -13,6 +13,8 @@ copied]
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 
 from archiver.checking.titles import fold
@@ -346,69 +348,117 @@ _DENSE_ENDINGS = (
 )
 
 
-def _alternatives(row: str, *, is_dense: bool) -> str:
-    parts: list[str] = []
+# A text without any of these words needs no look for `_SENTENCES`.
+_SENTENCE_WORDS = frozenset(
+    "mistyped typed check looks requested server couldn can page results wrong broken dead lien "
+    "toter enlace defekter reached".split()
+)
+_DENSE_LETTER = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u9fff]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Grammar:
+    """All rows, compiled, and found by a telling word of a denial: most texts have none."""
+
+    spaced: tuple[re.Pattern[str], ...]
+    dense: tuple[re.Pattern[str], ...]
+    sentences: re.Pattern[str]
+    words: Mapping[str, frozenset[int]]
+    beginnings: tuple[str, ...]
+    by_beginning: tuple[tuple[str, int], ...]
+    denial_spaced: re.Pattern[str]
+    denial_dense: re.Pattern[str]
+
+    def rows_for(self, folded: str) -> Iterator[re.Pattern[str]]:
+        """Yield the patterns whose language a text may be in."""
+        rows: set[int] = set()
+        for word in folded.split():
+            rows |= self.words.get(word, frozenset())
+            if word.startswith(self.beginnings):
+                rows |= {row for start, row in self.by_beginning if word.startswith(start)}
+        yield from (self.spaced[row] for row in sorted(rows))
+        if not folded.isascii() and _DENSE_LETTER.search(folded):
+            yield from self.dense
+
+
+def _spaced_alternatives(row: str) -> str:
+    """Fold phrases word by word, `*` at the end of a word standing for its rest."""
+    parts = []
     for phrase in row.split("|"):
-        wild = phrase.endswith("*")
-        folded = fold(phrase.replace("*", " "))
-        if folded:
-            rest = r"\w*" if wild else ""
-            parts.append(folded + rest if is_dense else _inner_wild(phrase))
-    return "|".join(dict.fromkeys(parts))
+        words = [
+            fold(word.rstrip("*")) + (r"\w*" if word.endswith("*") else "")
+            for word in phrase.split()
+        ]
+        parts.append(" ".join(word for word in words if word))
+    return "|".join(dict.fromkeys(part for part in parts if part))
 
 
-def _inner_wild(phrase: str) -> str:
-    """Fold a phrase word by word, `*` at the end of a word standing for its rest."""
-    words = []
-    for word in phrase.split():
-        folded = fold(word.rstrip("*"))
-        words.append(folded.replace(" ", r" ") + (r"\w*" if word.endswith("*") else ""))
-    return " ".join(word for word in words if word)
+def _dense_alternatives(row: str) -> str:
+    return "|".join(dict.fromkeys(folded for phrase in row.split("|") if (folded := fold(phrase))))
 
 
-@cache
-def _patterns() -> tuple[re.Pattern[str], ...]:
-    patterns = [re.compile(rf"\b(?:{_SENTENCES})")]
+def _spaced_pattern(nouns: str, denials: str) -> re.Pattern[str]:
+    denial = _spaced_alternatives(denials)
+    if not nouns:
+        return re.compile(rf"(?<!\w)(?:{denial})(?!\w)")
+    noun = _spaced_alternatives(nouns)
     gap = rf"(?: \w+){{0,{_WORDS_BETWEEN}}}? "
-    for nouns, denials in _ROWS:
-        denial = _alternatives(denials, is_dense=False)
-        if not nouns:
-            patterns.append(re.compile(rf"(?<!\w)(?:{denial})(?!\w)"))
-            continue
-        noun = _alternatives(nouns, is_dense=False)
-        patterns.append(
-            re.compile(rf"(?<!\w)(?:(?:{noun}){gap}(?:{denial})|(?:{denial}){gap}(?:{noun}))(?!\w)")
-        )
-    for nouns, denials in _DENSE_ROWS:
-        noun = _alternatives(nouns, is_dense=True)
-        denial = _alternatives(denials, is_dense=True)
-        gap_letters = rf".{{0,{_LETTERS_BETWEEN}}}?"
-        patterns.append(
-            re.compile(rf"(?:{noun}){gap_letters}(?:{denial})|(?:{denial}){gap_letters}(?:{noun})")
-        )
-    return tuple(patterns)
+    return re.compile(rf"(?<!\w)(?:(?:{noun}){gap}(?:{denial})|(?:{denial}){gap}(?:{noun}))(?!\w)")
+
+
+def _dense_pattern(nouns: str, denials: str) -> re.Pattern[str]:
+    noun, denial = _dense_alternatives(nouns), _dense_alternatives(denials)
+    gap = rf".{{0,{_LETTERS_BETWEEN}}}?"
+    return re.compile(rf"(?:{noun}){gap}(?:{denial})|(?:{denial}){gap}(?:{noun})")
 
 
 @cache
-def _denials() -> tuple[re.Pattern[str], ...]:
-    """Return the denials alone: enough where an equal sibling stands beside them."""
-    spaced = "|".join(
-        _alternatives(denials, is_dense=False) for denials in (*(row[1] for row in _ROWS), _ENDINGS)
+def _grammar() -> _Grammar:
+    words: dict[str, set[int]] = {}
+    beginnings: list[tuple[str, int]] = []
+    for index, (_, denials) in enumerate(_ROWS):
+        for phrase in denials.split("|"):
+            # Several words may come of one when folded (`n'est`); the longest is the anchor.
+            anchor = max(phrase.split(), key=len)
+            folded = max(fold(anchor.rstrip("*")).split(), key=len, default="")
+            if anchor.endswith("*"):
+                beginnings.append((folded, index))
+            elif folded:
+                words.setdefault(folded, set()).add(index)
+    return _Grammar(
+        spaced=tuple(_spaced_pattern(*row) for row in _ROWS),
+        dense=tuple(_dense_pattern(*row) for row in _DENSE_ROWS),
+        sentences=re.compile(rf"\b(?:{_SENTENCES})"),
+        words={word: frozenset(rows) for word, rows in words.items()},
+        beginnings=tuple(dict.fromkeys(start for start, _ in beginnings)),
+        by_beginning=tuple(dict.fromkeys(beginnings)),
+        denial_spaced=re.compile(
+            "|".join(
+                rf"(?<!\w)(?:{_spaced_alternatives(denials)})(?!\w)"
+                for denials in (*(row[1] for row in _ROWS), _ENDINGS)
+            )
+        ),
+        denial_dense=re.compile(
+            "|".join(
+                _dense_alternatives(denials)
+                for denials in (*(row[1] for row in _DENSE_ROWS), _DENSE_ENDINGS)
+            )
+        ),
     )
-    dense = "|".join(
-        _alternatives(denials, is_dense=True)
-        for denials in (*(row[1] for row in _DENSE_ROWS), _DENSE_ENDINGS)
-    )
-    return (re.compile(rf"(?<!\w)(?:{spaced})(?!\w)"), re.compile(dense))
 
 
 def tells_missing(text: str) -> str | None:
     """Return the words in which a text says that there is no such page, or None."""
-    return _search(fold(text), with_sentences=True)
+    folded = fold(text)
+    if not _SENTENCE_WORDS.isdisjoint(folded.split()):
+        match = _grammar().sentences.search(folded)
+        if match:
+            return match[0]
+    return _search(folded)
 
 
-def _search(folded: str, *, with_sentences: bool) -> str | None:
-    for pattern in _patterns()[0 if with_sentences else 1 :]:
+def _search(folded: str) -> str | None:
+    for pattern in _grammar().rows_for(folded):
         if match := pattern.search(folded):
             return match[0]
     return None
@@ -417,7 +467,8 @@ def _search(folded: str, *, with_sentences: bool) -> str | None:
 def tells_denial(text: str) -> bool:
     """Say whether a text says of anything that it is not there."""
     folded = fold(text)
-    return any(pattern.search(folded) for pattern in _denials())
+    grammar = _grammar()
+    return bool(grammar.denial_spaced.search(folded) or grammar.denial_dense.search(folded))
 
 
 def heading_tells_missing(text: str) -> bool:
@@ -425,5 +476,5 @@ def heading_tells_missing(text: str) -> bool:
     if len(text) > _LONGEST_HEADING:
         return False
     folded = fold(text)
-    found = _search(folded, with_sentences=False)
+    found = _search(folded)
     return found is not None and len(found) * 2 >= len(folded)

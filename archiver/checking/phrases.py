@@ -9,7 +9,7 @@ free wording of sites is `missing`'s.
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 from archiver.checking.missing import heading_tells_missing, tells_missing
@@ -115,6 +115,12 @@ def sentence_in(text: str) -> str | None:
         if sentence in folded:
             return sentence
     return tells_missing(text)
+
+
+@lru_cache(maxsize=2048)
+def speaks_of_missing(title: str) -> bool:
+    """Say whether a cited title itself speaks of missing pages."""
+    return "404" in title or bool(sentence_in(title) or sure_segment(title))
 
 
 def has_segment(text: str, phrases: frozenset[str]) -> bool:

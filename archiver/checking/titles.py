@@ -10,7 +10,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from rapidfuzz import fuzz
 from rapidfuzz.utils import default_process
@@ -22,6 +22,7 @@ _SEPARATOR = re.compile(r"\s*(?:[|–—―•·»«›‹⋅]|::|\s[-:~/]\s|:\s
 # Scripts written without spaces: their words are pairs of neighbouring characters here.
 _DENSE = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]{3,}")
 _SHORTEST_WORD = 3
+_NO_LETTER = re.compile(r"[\W_]+")
 
 # Words that say nothing about a document, in the languages that are cited most.
 STOP_WORDS = frozenset(
@@ -62,19 +63,23 @@ def _pairs(match: re.Match[str]) -> str:
     return " " + " ".join(run[index : index + 2] for index in range(len(run) - 1)) + " "
 
 
+@cache
+def _marks() -> dict[int, None]:
+    """Return the accents, vowel signs and invisible marks of the basic plane, to be deleted."""
+    return {
+        code: None
+        for code in range(0x300, 0x10000)
+        if unicodedata.category(chr(code)) in ("Mn", "Mc", "Cf")
+    }
+
+
+@lru_cache(maxsize=4096)
 def fold(text: str) -> str:
-    """Return a phrase as phrases are compared: normalised, without accents and marks."""
+    """Return a phrase as phrases are compared: casefolded, without accents and punctuation."""
     if text.isascii():
         return " ".join(default_process(text.casefold()).split())
-    text = unicodedata.normalize("NFKD", html.unescape(text).casefold())
-    return " ".join(
-        "".join(
-            character if character.isalnum() else " "
-            for character in text
-            if not unicodedata.combining(character)
-            and unicodedata.category(character) not in ("Mn", "Mc", "Cf")
-        ).split()
-    )
+    text = unicodedata.normalize("NFKD", html.unescape(text).casefold()).translate(_marks())
+    return " ".join(_NO_LETTER.sub(" ", text).split())
 
 
 def segments(title: str) -> list[str]:

@@ -19,8 +19,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Protocol
 
+from archiver.checking.ledger import HostLedger, MemoryHostLedger
 from archiver.clock import Clock
 from archiver.config import CheckSettings, HostSettings
 from archiver.errors import CannotWork
@@ -30,64 +30,11 @@ from archiver.model import HostState
 # for the schedule, not for a waiting task.
 PATIENCE = timedelta(seconds=120)
 # A lease covers a request, its delay and this much more, so that a busy host costs the store
-# about one write a minute, and a crash keeps the host closed hardly longer than that.
-_LEASE_RESERVE = timedelta(seconds=60)
+# a few writes a minute, and a crash keeps the host closed hardly longer than that.
+_LEASE_RESERVE = timedelta(seconds=15)
 # An idle lane keeps its lease this long: links of one host often come one after another.
 _IDLE_GRACE = 15.0
 _POLL = 1.0
-
-
-class HostLedger(Protocol):
-    """Where hosts are leased between processes; the store implements it."""
-
-    def lease(self, host: str, holder: str, now: datetime, until: datetime) -> HostState | None:
-        """Take or extend the lease at once; None when another living holder has it."""
-
-    def release(self, host: str, holder: str, last_request_at: datetime) -> None:
-        """Give the lease back and keep when the host's last answer ended."""
-
-    def pause(self, host: str, not_before: datetime) -> None:
-        """Keep that the host asked to be left alone until then, and count it."""
-
-    def forgive(self, host: str) -> None:
-        """Forget the host's pauses: it has answered again."""
-
-
-class MemoryHostLedger:
-    """A ledger for when there is no database, and for tests."""
-
-    def __init__(self) -> None:
-        """Begin with no host known."""
-        self._states: dict[str, HostState] = {}
-        self._leases: dict[str, tuple[str, datetime]] = {}
-
-    def lease(self, host: str, holder: str, now: datetime, until: datetime) -> HostState | None:
-        """Take or extend the lease at once; None when another holder has a living one."""
-        owner, end = self._leases.get(host, (holder, now))
-        if owner != holder and end > now:
-            return None
-        self._leases[host] = (holder, until)
-        return self._states.get(host, HostState())
-
-    def release(self, host: str, holder: str, last_request_at: datetime) -> None:
-        """Give the lease back and keep when the host's last answer ended."""
-        if self._leases.get(host, ("", None))[0] == holder:
-            del self._leases[host]
-            state = self._states.get(host, HostState())
-            self._states[host] = HostState(
-                state.not_before, last_request_at, state.consecutive_pauses
-            )
-
-    def pause(self, host: str, not_before: datetime) -> None:
-        """Keep that the host asked to be left alone until then, and count it."""
-        state = self._states.get(host, HostState())
-        longest = max(state.not_before or not_before, not_before)
-        self._states[host] = HostState(longest, state.last_request_at, state.consecutive_pauses + 1)
-
-    def forgive(self, host: str) -> None:
-        """Forget the host's pauses: it has answered again."""
-        state = self._states.get(host, HostState())
-        self._states[host] = HostState(None, state.last_request_at, 0)
 
 
 class HostUnavailable(CannotWork):

@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from archiver.checking.fetch import Fetcher
-from archiver.checking.lanes import HostLedger, Lanes
+from archiver.checking.lanes import Lanes
+from archiver.checking.ledger import HostLedger
 from archiver.clock import Clock, SystemClock
 from archiver.config import CheckSettings, HostSettings, NetworkSettings
 from archiver.model import Observation, PageFacts

@@ -30,6 +30,8 @@ from archiver.model import ArchiveState, Capture, Run
 
 CANDIDATES = 3  # reference wayback §9.4.6: on failure the next best, at most three
 NOT_EVIDENCE_REASK = 30 * DAY
+# A page whose captures are walls has hundreds of them: two rounds of candidates, no more.
+MOST_REJECTED = 2 * CANDIDATES
 _MISSING_DELAY = 6 * HOUR  # reference wayback §9.3, V1
 _PLAYBACK_DELAY = 30 * MINUTE
 
@@ -110,6 +112,8 @@ def _next_candidate(
             following, missing=0, verified_at=None, next_at=_ripe(left[0], now, settings)
         )
     empty = replace(record, best=None, candidates=(), verified_at=None, missing=0)
+    if len(record.rejected) >= MOST_REJECTED:
+        empty = replace(empty, ignore_before=now)
     if failed is not None and reason != "missing" and _is_ours(record, failed):
         # The archive met a wall or an error where we asked it to look: it would again.
         tried = replace(empty, tries=record.tries + 1)
@@ -172,12 +176,24 @@ def take_in(
     )
 
 
+def take_beside(record: ArchiveRecord, capture: Capture, situation: Situation) -> ArchiveRecord:
+    """Keep a new capture of a link that has its copy, to be played too if it serves better."""
+    wanted = situation.wanted or (Wanted(),)
+    held = [record.best] if record.best else []
+    if capture not in choose.choose_for_all([*held, capture], wanted):
+        return record
+    return replace(record, also=(*record.also, capture)[-CANDIDATES:])
+
+
 def _ripe(capture: Capture, now: datetime, settings: ArchiveLimits) -> datetime:
     return max(now, capture.captured_at + settings.verify_after)
 
 
 def is_candidate(record: ArchiveRecord, capture: Capture) -> bool:
-    return choose.is_usable(capture) and capture.archive_url not in record.rejected
+    """Say whether a capture may still serve this link."""
+    if not choose.is_usable(capture) or capture.archive_url in record.rejected:
+        return False
+    return record.ignore_before is None or capture.captured_at > record.ignore_before
 
 
 def _is_ours(record: ArchiveRecord, capture: Capture) -> bool:
@@ -187,8 +203,10 @@ def _is_ours(record: ArchiveRecord, capture: Capture) -> bool:
 
 
 def latest(one: datetime | None, other: datetime | None) -> datetime | None:
+    """Return the later of two moments that may be unknown."""
     return max((each for each in (one, other) if each is not None), default=None)
 
 
 def bounded(urls: tuple[str, ...], url: str, limit: int = 20) -> tuple[str, ...]:
+    """Add a URL to a list that keeps only the last ones."""
     return tuple(dict.fromkeys((*urls, url)))[-limit:]

@@ -36,7 +36,10 @@ from archiver.archiving.transitions import (
     settle_absence,
     submit_not_before,
 )
-from archiver.model import ALIVE, ArchiveState, Verdict
+from archiver.model import ALIVE, ArchiveState, Capture, Verdict
+
+# How long a capture that only precedes the publication lets the next submission wait.
+EARLY_REASK = 30 * DAY
 
 
 def plan(
@@ -222,10 +225,17 @@ def _plan_archived(
 def _refresh_at(
     record: ArchiveRecord, situation: Situation, settings: ArchiveLimits
 ) -> datetime | None:
-    """Return when a living page deserves a newer capture, or None when never."""
-    if settings.refresh_after is None or not situation.submits or situation.refused:
+    """Return when a living page deserves a newer capture, or None when never.
+
+    A copy from before the publication cannot hold the page: it is no reason to wait a year.
+    """
+    if not situation.submits or situation.refused or record.best is None:
         return None
-    if situation.verdict not in ALIVE or record.best is None:
+    if situation.verdict not in ALIVE:
+        return None
+    if _is_too_early(record.best, situation):
+        return record.reached_at + EARLY_REASK if record.reached_at else record.best.captured_at
+    if settings.refresh_after is None:
         return None
     newest = max(
         moment
@@ -233,6 +243,11 @@ def _refresh_at(
         if moment is not None
     )
     return newest + settings.refresh_after
+
+
+def _is_too_early(best: Capture, situation: Situation) -> bool:
+    choices = [choose.choose([best], wanted) for wanted in situation.wanted[:1]]
+    return any(choice and choose.BEFORE_PUBLICATION in choice.flags for choice in choices)
 
 
 def _plan_unarchivable(

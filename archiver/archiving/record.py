@@ -41,7 +41,8 @@ class ArchiveRecord:
     are the submissions of the last week whose outcome stayed unknown. `ask_at` holds back the
     questions of a link that has its copy already.
     `candidates` are the next best captures, `also` those chosen for other citations of this
-    link, `played` and `rejected` archive URLs that did and did not pass. `living_at` is the
+    link, `played` and `rejected` archive URLs that did and did not pass; after too
+    many of the latter only captures newer than `ignore_before` are tried. `living_at` is the
     newest capture that was played back and judged as ok.
     """
 
@@ -74,6 +75,7 @@ class ArchiveRecord:
     witness: Capture | None = None
     played: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
+    ignore_before: datetime | None = None
     verified_at: datetime | None = None
     missing: int = 0
     newest_at: datetime | None = None

@@ -28,6 +28,7 @@ from archiver.archiving.copies import (
     after_verify,
     is_candidate,
     latest,
+    take_beside,
     take_in,
 )
 from archiver.archiving.record import ArchiveRecord, Phase
@@ -303,7 +304,7 @@ def _accept(
     newest = latest(record.newest_at, capture.captured_at)
     record = replace(record, negatives=Run(), newest_at=newest)
     if record.state in HELD:
-        return record, (capture,)
+        return take_beside(record, capture, situation), (capture,)
     return take_in(record, [capture], situation, now, settings), (capture,)
 
 

@@ -121,7 +121,8 @@ def _settle_dead(record: ArchiveRecord, situation: Situation, now: datetime) -> 
         return replace(enter(record, ArchiveState.QUEUED, now, "courtesy"), next_at=now)
     run = record.negatives
     if run.first_at and run.last_at and run.last_at - run.first_at >= ABSENCES_APART:
-        ended = enter(record, ArchiveState.UNRECOVERABLE, now, "no-capture-anywhere")
+        word = "no-good-capture" if record.rejected else "no-capture-anywhere"
+        ended = enter(record, ArchiveState.UNRECOVERABLE, now, word)
         return replace(ended, until=None, next_at=now + ABSENT_REASK)
     searching = enter(record, ArchiveState.SEARCHING, now, "second-look-up")
     return replace(searching, next_at=run.first_at + ABSENCES_APART if run.first_at else now)

@@ -607,6 +607,43 @@ def test_a_living_page_is_captured_anew_after_a_year() -> None:
     assert isinstance(plan(archived(NOW - 300 * DAY), ALIVE, NOW, SETTINGS), Wait)
 
 
+def test_a_copy_from_before_the_publication_is_no_reason_to_wait_a_year() -> None:
+    situation = replace(ALIVE, wanted=(Wanted("2026-05-30"),))
+    early = capture(NOW - 60 * DAY)
+    record = looked_up(found(early), situation).record
+    record = after_verify(record, GOOD, Verify(early), NOW, SETTINGS).record
+    action = plan(record, situation, NOW, SETTINGS)
+    assert isinstance(action, Submit)
+    record = begin_submit(record, action, NOW)
+    own = capture(NOW, source="anonymous", status=None)
+    answer = SubmitAnswer(Outcome.CAPTURED, 302, capture=own)
+    record = after_submit(record, answer, situation, NOW, SETTINGS).record
+    assert (record.state, record.also) == (ArchiveState.ARCHIVED, (own,))
+    assert plan(record, situation, NOW, SETTINGS) == Wait(NOW + 26 * HOUR, "verified")
+    ripe = NOW + 26 * HOUR
+    assert plan(record, situation, ripe, SETTINGS) == Verify(own, Purpose.ALSO)
+    record = after_verify(record, GOOD, Verify(own, Purpose.ALSO), ripe, SETTINGS).record
+    assert isinstance(plan(record, situation, NOW + 29 * DAY, SETTINGS), Wait)
+
+
+def test_a_history_of_walls_is_not_played_to_its_end() -> None:
+    walls = [capture(NOW - timedelta(days=each)) for each in range(30, 430)]
+    record, played = looked_up(found(*walls)).record, 0
+    for _ in range(40):
+        action = plan(record, ALIVE, NOW, SETTINGS)
+        if isinstance(action, Verify):
+            played += 1
+            record = after_verify(record, WALL, action, NOW, SETTINGS).record
+        elif isinstance(action, LookUp):
+            record = after_lookup(record, found(*walls), ALIVE, NOW, SETTINGS).record
+        else:
+            break
+    assert isinstance(action, Submit)
+    assert played == 6
+    fresh = after_lookup(record, found(capture(NOW + DAY)), ALIVE, NOW + DAY, SETTINGS).record
+    assert fresh.state is ArchiveState.CAPTURED
+
+
 def test_a_verified_copy_stays_archived_while_a_newer_one_is_made() -> None:
     record = archived()
     action = plan(record, ALIVE, NOW, SETTINGS)

@@ -1,0 +1,272 @@
+"""What is read off a page, and that no page can make reading it expensive."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archiver.checking.fingerprints import distance, fingerprint
+from archiver.checking.page import read_page
+from archiver.model import PageFacts
+
+
+def read(html: str | bytes, content_type: str | None = "text/html", **options: bool) -> PageFacts:
+    body = html.encode() if isinstance(html, str) else html
+    return read_page(body, content_type, truncated=options.get("truncated", False))
+
+
+ARTICLE = """<!doctype html><html lang="en-GB"><head>
+<meta charset="utf-8"><title>Court bans   system | The Daily</title>
+<meta property="og:title" content="Court bans the system">
+<meta property="og:site_name" content="The Daily"><meta property="og:type" content="article">
+<link rel="canonical" href="https://daily.example/a">
+<script type="application/ld+json">{"@type": "NewsArticle", "headline": "Court b\\u0061ns \\"it\\""}
+</script><style>p{}</style></head><body class="post">
+<svg><title>Logo</title></svg><nav>Home News Sport</nav><!-- <h1>no</h1> -->
+<h1>Court <b>bans</b> the system</h1><h2>What happened</h2><p>One two three.</p>
+<footer>Imprint</footer></body></html>"""
+
+
+def test_an_article_tells_its_titles_headings_and_text():
+    page = read(ARTICLE)
+    assert page.title == "Court bans system | The Daily"
+    assert page.open_graph_title == "Court bans the system"
+    assert page.headline == 'Court bans "it"'
+    assert page.headings == ("Court bans the system",)
+    assert page.subheadings == ("What happened",)
+    assert (page.site_name, page.language) == ("The Daily", "en-GB")
+    assert page.canonical_url == "https://daily.example/a"
+    assert page.is_article
+    assert page.opening == "Court bans the system What happened One two three."
+    assert page.kind == "html"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "kind"),
+    [
+        (b"", "text/html", "empty"),
+        (b"  \r\n\0", None, "empty"),
+        (b"%PDF-1.7 ...", "text/html", "binary"),
+        (b"\x89PNG\r\n", None, "binary"),
+        (b"PK\x03\x04xx", "application/octet-stream", "binary"),
+        (b"plain words", "image/webp", "binary"),
+        (b"plain words, no markup", "text/plain", "text"),
+        (b"plain words, no type", None, "text"),
+        (b"<html><title>x</title>", "text/plain", "html"),
+        (b"<p>x", None, "html"),
+        (b'{"a": 1}', "application/json", "text"),
+        (b"\0\1\2\3binary", None, "binary"),
+    ],
+)
+def test_the_kind_of_a_page_follows_its_first_bytes_before_its_type(body, content_type, kind):
+    assert read(body, content_type).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ("<title>Grüße €</title>".encode(), "text/html; charset=utf-8"),
+        ("<title>Grüße €</title>".encode("cp1252"), "text/html; charset=iso-8859-1"),
+        ("<title>Grüße €</title>".encode("cp1252"), "text/html"),
+        ("<title>Grüße €</title>".encode("utf-16"), "text/html; charset=utf-8"),
+        (b'<meta charset="windows-1252">' + "<title>Grüße €</title>".encode("cp1252"), None),
+        (b"\xef\xbb\xbf" + "<title>Grüße €</title>".encode(), "text/html; charset=latin-1"),
+        ("<title>Grüße €</title>".encode(), "text/html; charset=no-such-thing"),
+        ("<title>Grüße €</title>".encode(), 'text/html; charset="rot13"'),
+    ],
+)
+def test_the_encoding_is_found_by_bom_header_meta_and_trial(body, content_type):
+    assert read(body, content_type).title == "Grüße €"
+
+
+def test_a_title_in_a_drawing_is_none_and_the_first_of_several_counts():
+    assert read("<svg><title>no</title></svg><title>yes</title><title>no</title>").title == "yes"
+    assert len(read(f"<title>{'x' * 5000}</title>").title) == 1000
+
+
+def test_the_text_of_scripts_and_navigation_does_not_count():
+    page = read("<nav>a</nav><script>var x = '<p>b</p>'</script><p>c</p><noscript>d</noscript>")
+    assert page.opening == "c"
+    assert page.text_length == 1
+
+
+def test_an_unclosed_script_or_comment_hides_the_rest_and_an_unclosed_svg_does_not():
+    assert read("<p>a</p><script>b<p>c").opening == "a"
+    assert read("<p>a</p><!-- b<p>c").opening == "a"
+    assert read("<p>a</p><svg><p>c").opening.endswith("c")
+
+
+@pytest.mark.parametrize(
+    ("html", "target"),
+    [
+        ('<meta http-equiv="refresh" content="0; url=/new">', "/new"),
+        ('<meta http-equiv="Refresh" content="3;URL=\'/new\'">', "/new"),
+        ('<meta http-equiv="refresh" content="300; url=/new">', ""),
+        ("<script>window.location.href='/lander'</script>", "/lander"),
+        ("<script>location.replace('/lander')</script>", "/lander"),
+        ("<p>" + "word " * 100 + "</p><script>location='/x'</script>", ""),
+    ],
+)
+def test_a_near_empty_page_tells_where_it_sends_its_reader(html, target):
+    assert read(html).refresh_url == target
+
+
+@pytest.mark.parametrize(
+    ("html", "sign"),
+    [
+        ('<body class="error404">', "not-found-class"),
+        ('<body class="home error-404 x">', "not-found-class"),
+        ("<div id=page-not-found>", "not-found-class"),
+        ('<section class="not-found">', "not-found-class"),
+        ('<div class="template-404">', "not-found-class"),
+        ('<meta name="robots" content="noindex, follow">', "noindex"),
+        ('<div class="noarticletext">', "empty-wiki-page"),
+        ('<html data-adblockkey="x">', "parking"),
+        ("<script>window._cf_chl_opt={}</script>", "challenge"),
+        ("<script src=https://www.google.com/recaptcha/x class=g-recaptcha>", "challenge-trace"),
+        ('<input type="password">', "password-form"),
+        ("Error establishing a database connection <p>", "broken-application"),
+    ],
+)
+def test_markup_signs_are_named(html, sign):
+    assert sign in read(f"<title>x</title>{html}").signs
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<body class="postid-404">',
+        '<li class="menu-item-404">',
+        '<article class="post-404 tag-404">',
+        '<a class="link-404">',
+        '<body class="page-id-404 single">',
+        "<p>error404 not-found</p>",
+    ],
+)
+def test_a_number_404_in_an_identifier_is_no_sign(html):
+    assert read(f"<title>x</title>{html}").signs == ()
+
+
+def test_a_long_page_is_not_searched_for_walls():
+    text = "word " * 1000
+    assert read(f"<p>{text}</p><script>g-recaptcha px-captcha</script>").signs == ()
+
+
+def test_a_cut_page_has_no_fingerprint_and_says_so():
+    html = "<p>" + "some words of a page " * 100
+    assert read(html).fingerprint
+    assert read(html, truncated=True).fingerprint == ""
+    assert read(html, truncated=True).truncated
+    assert read("<p>" + "some words of a page " * 9000).truncated
+
+
+# --- fingerprints -------------------------------------------------------------------------------
+
+WORDS = [f"{chr(97 + i % 26)}{chr(97 + i * 7 % 26)}word{i * i % 977}" for i in range(900)]
+
+
+def test_too_little_text_has_no_fingerprint():
+    assert fingerprint("short " * 20) == ""
+    assert distance("", fingerprint(" ".join(WORDS))) is None
+
+
+def test_a_small_edit_keeps_the_fingerprint_near_and_another_text_is_far():
+    text = " ".join(WORDS)
+    edited = " ".join(WORDS[:400] + ["inserted", "words"] + WORDS[440:])
+    other = " ".join(word[::-1] for word in WORDS)
+    near, far = distance(fingerprint(text), fingerprint(edited)), None
+    far = distance(fingerprint(text), fingerprint(other))
+    assert near is not None
+    assert near <= 12
+    assert far is not None
+    assert far >= 20
+
+
+def test_texts_without_spaces_have_fingerprints_too():
+    text = "".join(chr(0x4E00 + index * 37 % 3000) for index in range(2000))
+    changed = text[:900] + text[960:]
+    apart = distance(fingerprint(text), fingerprint(changed))
+    assert apart is not None
+    assert apart <= 12
+
+
+def test_the_fingerprint_is_stable_between_versions():
+    # Stored in databases: a change here is a migration.
+    assert fingerprint(" ".join(WORDS)) == "0261532c128a6389"
+
+
+# --- hostile pages ------------------------------------------------------------------------------
+
+N = 512 * 1024
+HOSTILE = {
+    "nested": "<div>" * (N // 5),
+    "nested lists": "<ul><li>" * (N // 8),
+    "nested spans and stray ends": "<span>" * 30000 + "</u>" * 60000,
+    "formatting reopened": "<p>"
+    + "".join(f"<b id=a{i}>" for i in range(20000))
+    + "</p><p>x</p>" * 20000,
+    "formatting few tags": "<p>" + "".join(f"<b id=a{i}>" for i in range(290)) + "</p><p>x" * 290,
+    "attributes": "<div " + " ".join(f"a{i}" for i in range(60000)) + ">",
+    "attributes of html": "".join(f"<html a{i}>" for i in range(40000)),
+    "unclosed attributes": "<a x=" * (N // 5),
+    "comments": "<!--" * (N // 4),
+    "comment ends": "<!-- -" * (N // 6),
+    "scripts": "<script>" * (N // 8),
+    "script pairs": "<script></script>" * (N // 17),
+    "svg": "<svg>" * (N // 5),
+    "svg ends": "<svg/>" * (N // 6) + "</svg",
+    "noscript": "<noscript><noscrip " * (N // 19),
+    "templates": "<template>" * (N // 10),
+    "entities": "&amp;" * (N // 5),
+    "one tag": "<" + "a" * N,
+    "angles": "<" * N,
+    "quotes": "<p class='" * (N // 10),
+    "classes": "<div class='404 not-found " + "x404 " * 60000 + "'>",
+    "class hints": '<div class="a404b">' * (N // 19),
+    "headline": '<script type="application/ld+json">' + '"headline": "' * 2000 + "\\" * 40000,
+    "refresh": "<meta http-equiv=refresh content='" + "0;" * 60000 + "'>",
+    "spaces": "<p>" + " " * N,
+    "titles": "<title>" + "page not found | " * 30000,
+    "not found": "<h1>" + "the page was not " * 30000,
+    "utf-16": "\ufeff" + "<p>x" * 1000,
+    "nul": "<p>a\0b" * 1000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_page_costs_no_more_than_a_large_one(name):
+    body = HOSTILE[name].encode()
+    best = 9.0
+    for _ in range(3):
+        start = time.perf_counter()
+        page = read_page(body, "text/html", truncated=True)
+        best = min(best, time.perf_counter() - start)
+    assert isinstance(page, PageFacts)
+    assert best < 0.1
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=400), st.none() | st.text(max_size=40))
+def test_reading_is_total_over_bytes(body, content_type):
+    assert isinstance(read_page(body, content_type, truncated=False), PageFacts)
+
+
+PIECES = st.sampled_from(
+    (
+        *("<title>", "</title>", "<h1>", "</h1>", "<script>", "</script>", "<svg>", "</svg>"),
+        *("<!--", "-->", "<nav>", "</nav>", "<meta name=robots content=none>", "<p>", "</p>"),
+        *("page not found", "<body class=error404>", "&#0;", "&#xD800;", "<", ">", '"', "\0"),
+        *("<base href=x>", "<template>", "<frameset>", "<plaintext>", "ü", "未找到", "\u202e"),
+    )
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES, max_size=30).map("".join))
+def test_reading_is_total_over_broken_markup(html):
+    page = read(html)
+    assert len(page.opening) <= 2000
+    assert len(page.title) <= 1000

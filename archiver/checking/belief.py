@@ -423,7 +423,8 @@ def _archive_has_spoken(belief: Belief, step: _Step) -> bool:
     if step.known.archive == "off":
         return True
     answered, first = belief.archive_answered_at, belief.first_bad_at
-    if answered is not None and first is not None and answered >= first:
+    fresh = answered is not None and step.now - answered <= step.policy.archive_answer_holds
+    if fresh and answered is not None and first is not None and answered >= first:
         return True
     waiting = belief.waiting_since
     return waiting is not None and step.now - waiting >= step.policy.archive_wait

@@ -57,7 +57,8 @@ class Policy:
     # How long a living capture outvotes our own refusals. [judgement] Without an end a page
     # that died after its last capture could never be called dead.
     capture_vouches: timedelta = 180 * DAY
-    archive_answer_holds: timedelta = 30 * DAY
+    # An answer older than this may miss a capture made since the page began to fail.
+    archive_answer_holds: timedelta = DAY
     human_term: timedelta = 90 * DAY
     flap_count: int = 3
     flap_window: timedelta = 30 * DAY

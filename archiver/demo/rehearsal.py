@@ -26,14 +26,14 @@ from archiver.store import Store
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-# One real second is half an hour here: a host's delay of 5 s costs 3 ms.
-SPEED = 1800.0
+# One real second is an hour here: a host's delay of 5 s costs 1.4 ms.
+SPEED = 3600.0
 # Hours after the start at which passes are made: dense while verdicts form, then sparse, so
 # that weak evidence gets its five looks over thirty days.
 HOURS = (
-    *(0, 7, 27, 31, 54, 80, 104, 128, 152, 176),
-    *(24 * day for day in (9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43)),
-    24 * REHEARSAL_DAYS,
+    *(0, 8, 36, 84, 110, 136, 160, 188, 200, 228, 284, 312),
+    *(24 * day for day in (15, 18, 21, 24, 27, 30, 32, 34, 36, 38, 41)),
+    *(24 * REHEARSAL_DAYS, 24 * (REHEARSAL_DAYS + 3)),
 )
 _ARCHIVE_TIME = timedelta(hours=2)
 # Servers that hang or drip do so for as long as the rehearsal's time-outs.

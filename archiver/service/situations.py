@@ -58,7 +58,7 @@ def answer_wanted_since(belief: Belief, now: datetime, policy: Policy) -> dateti
     if not needs_archive_answer(belief, now, policy):
         return None
     last = belief.archive_answered_at
-    return now if last is not None else belief.first_bad_at
+    return belief.first_bad_at if last is None else last + policy.archive_answer_holds
 
 
 def _importance(citation: sqlite3.Row) -> tuple[int, int]:

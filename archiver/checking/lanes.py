@@ -258,8 +258,9 @@ class Lanes:
         if lane.leased_until is None:
             return
         last = lane.last_request_at or datetime.fromtimestamp(0, UTC)
-        # Stored moments are whole seconds, and cutting would shorten the delay.
-        self._ledger.release(lane.key, self.holder, last + timedelta(microseconds=999_999))
+        # Stored moments are whole seconds, and a clock may be so too: cutting must not shorten
+        # the delay.
+        self._ledger.release(lane.key, self.holder, last + timedelta(seconds=1))
 
     def _lease(self, lane: _Lane) -> bool:
         """Make sure the lease outlives one more request and its delay; False when refused."""

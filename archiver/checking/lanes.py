@@ -119,6 +119,7 @@ class _Lane:
     __slots__ = (
         *("key", "delay", "capacity", "held", "waiting", "next_start", "not_before"),
         *("pauses", "leased_until", "last_request_at", "idle_since", "for_place"),
+        "foreign_since",
     )
 
     def __init__(self, key: str, delay: float, capacity: int) -> None:
@@ -134,6 +135,7 @@ class _Lane:
         self.last_request_at: datetime | None = None
         self.idle_since: float | None = None
         self.for_place: list[asyncio.Future[None]] = []
+        self.foreign_since: float | None = None
 
 
 class Lanes:
@@ -264,19 +266,28 @@ class Lanes:
 
     def _lease(self, lane: _Lane) -> bool:
         """Make sure the lease outlives one more request and its delay; False when refused."""
-        now = self._clock.now()
-        needed = now + self._check.timeout + timedelta(seconds=lane.delay + 2)
-        if lane.leased_until is not None and lane.leased_until >= needed:
+        if not self._needs_lease(lane):
             return True
-        until = needed + _LEASE_RESERVE
+        now = self._clock.now()
+        until = now + self._covered(lane) + _LEASE_RESERVE
         state = self._ledger.lease(lane.key, self.holder, now, until)
         if state is None:
             lane.leased_until = None
             return False
-        if lane.leased_until is None:
+        if lane.leased_until is None or lane.leased_until <= now:
+            # Others may have asked the host meanwhile.
             self._catch_up(lane, state, now)
         lane.leased_until = until
+        lane.foreign_since = None
         return True
+
+    def _needs_lease(self, lane: _Lane) -> bool:
+        end = lane.leased_until
+        return end is None or end < self._clock.now() + self._covered(lane)
+
+    def _covered(self, lane: _Lane) -> timedelta:
+        """Return how long one request can keep a host busy: itself, and the delay after it."""
+        return self._check.timeout + timedelta(seconds=lane.delay + 2)
 
     def _catch_up(self, lane: _Lane, state: HostState, now: datetime) -> None:
         """Take over what other processes, or we before a restart, know of the host."""
@@ -292,14 +303,9 @@ class Lanes:
 
     async def _begin(self, lane: _Lane) -> None:
         """Wait until one request may go out, and take a place for it."""
-        waited = 0.0
         while True:
             if not self._lease(lane):
-                if waited >= self._patience:
-                    raise HostUnavailable(lane.key, None, "another process is asking it")
-                step = min(_POLL, max(lane.delay / 4, 0.02))
-                waited += step
-                await self._clock.sleep(step)
+                await self._wait_for_others(lane)
                 continue
             rest = self._rest_of_wait(lane)
             if rest > 0:
@@ -310,11 +316,21 @@ class Lanes:
                 return
             self._places.give_back()
 
+    async def _wait_for_others(self, lane: _Lane) -> None:
+        """Let a moment pass in which another process asks the host; together no longer than
+        our patience, however many looks wait here one after the other."""
+        now = self._clock.monotonic()
+        if lane.foreign_since is None:
+            lane.foreign_since = now
+        if now - lane.foreign_since >= self._patience:
+            raise HostUnavailable(lane.key, None, "another process is asking it")
+        await self._clock.sleep(min(_POLL, max(lane.delay / 4, 0.02)))
+
     def _may_start(self, lane: _Lane) -> bool:
-        """Look once more, a place in hand: another look may have been quicker meanwhile."""
+        """Look once more, a place in hand: time has passed, or another look was quicker."""
         now = self._clock.monotonic()
         paused = lane.not_before is not None and lane.not_before > self._clock.now()
-        if lane.next_start > now or paused:
+        if lane.next_start > now or paused or self._needs_lease(lane):
             return False
         lane.next_start = now + lane.delay
         return True

@@ -310,13 +310,16 @@ async def _ask_all(fetcher: Fetcher, urls: Sequence[str]) -> Canaries:
 
 
 def is_right(seen: Observation) -> bool:
-    """Say whether a canary answered as it should (contract §3, `canaries`)."""
+    """Say whether a canary answered as it should (contract §3, `canaries`).
+
+    A host and its `www.` twin are one, here as in the lanes.
+    """
     if seen.status is None or seen.error is not None:
         return False
     if seen.status >= 500:
         return False
     target = host_of(seen.headers.get("location", ""))
-    return not target or target == host_of(seen.url)
+    return not target or lane_of(target) == lane_of(host_of(seen.url))
 
 
 async def _ask(fetcher: Fetcher, url: str) -> Observation | None:

@@ -93,12 +93,12 @@ class Context:
         values = _known_fields(cls, facts)
         for name in ("cited_titles", "publishers"):
             values[name] = tuple(values.get(name, ()))
-        if sibling := values.get("sibling"):
+        if (sibling := values.get("sibling")) is not None:
             values["sibling"] = SiblingFacts(
                 **{"url": "", "status": None, **_known_fields(SiblingFacts, sibling)}
             )
         for name in ("first_good", "last_good", "chosen"):
-            if look := values.get(name):
+            if (look := values.get(name)) is not None:
                 values[name] = GoodLook(**_known_fields(GoodLook, look))
         return cls(**values)
 

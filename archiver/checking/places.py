@@ -194,8 +194,8 @@ def is_section_redirect(cited: str, final: str) -> bool:
     before, after = urlsplit(cited).path.strip("/"), urlsplit(final).path.strip("/")
     if not after or not before.startswith(after + "/"):
         return False
-    # An id in what is left means the same document without its slug.
-    return not re.search(r"\d{4,}", after.rpartition("/")[2]) and not slug_words(final)
+    # An id (longer than a year) in what is left means the same document without its slug.
+    return not re.search(r"\d{5,}", after.rpartition("/")[2]) and not slug_words(final)
 
 
 def is_document_path(url: str) -> bool:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import errno
 import re
+import ssl
 import threading
 import time
 from collections.abc import Sequence
@@ -49,7 +50,8 @@ _MEMENTO_LINK = re.compile(r"<([^<>]+)>\s*;[^<]*?rel=\"?memento\"?(?=[\s;,]|$)",
 class SaveEndpoint:
     """Where and how to save: the settings this module needs, plain.
 
-    `trust` is a file of PEM certificates that replaces the system's, or True.
+    `trust` is a file of PEM certificates that replaces the system's, or True for the system's
+    (which `SSL_CERT_FILE` names; requests alone would take its own bundle, contract §3).
     """
 
     save_url: str
@@ -58,6 +60,12 @@ class SaveEndpoint:
     proxy: str = ""
     trust: str | bool = True
     read_seconds: float = READ_SECONDS
+
+
+def system_trust() -> str | bool:
+    """Return the file or folder of certificates this machine trusts, True when it has none."""
+    paths = ssl.get_default_verify_paths()
+    return paths.cafile or paths.capath or True
 
 
 class _HardenedSave(WaybackMachineSaveAPI):  # type: ignore[misc, unused-ignore]
@@ -70,6 +78,7 @@ class _HardenedSave(WaybackMachineSaveAPI):  # type: ignore[misc, unused-ignore]
         self._origins = {_origin(endpoint.save_url), _origin(endpoint.playback_url)}
         self.request_url = f"{endpoint.save_url.rstrip('/')}/{url}"
         self.total_save_retries = 0
+        self._trust = system_trust() if endpoint.trust is True else endpoint.trust
 
     def get_save_request_headers(self) -> None:
         """Ask, following redirects by hand until one names a capture; never read a body."""
@@ -99,7 +108,7 @@ class _HardenedSave(WaybackMachineSaveAPI):  # type: ignore[misc, unused-ignore]
             allow_redirects=False,
             stream=True,
             timeout=(min(CONNECT_SECONDS, left), min(self._endpoint.read_seconds, left)),
-            verify=self._endpoint.trust,
+            verify=self._trust,
             proxies=session.proxies,
         )
         response.close()

@@ -35,7 +35,7 @@ _EXCLUSION = re.compile(
     r"AccessControlException|URL has been excluded|excluded from the Wayback Machine"
     r"|[Bb]locked by robots",
 )
-_ORIGINAL_LINK = re.compile(r"<([^<>]+)>\s*;\s*rel=\"?original\"?", re.I)
+_ORIGINAL_LINK = re.compile(r"<([^<>]+)>\s*;\s*rel=\"?[^\";,]*\boriginal\b", re.I)
 _PREFIX = "x-archive-orig-"
 
 

@@ -76,7 +76,7 @@ class PlaybackClient:
     async def _step(self, path: _Path, leeway: timedelta) -> _Path | PlaybackAnswer:
         url = capture_url(self._base, path.here.stamp, path.here.original, "id_")
         raw = await self._wire.read(url, within=TIMEOUT, limit=BODY_LIMIT)
-        captured_at = _memento_datetime(raw.headers)
+        captured_at = memento_datetime(raw.headers)
         if captured_at is not None and raw.status is not None:
             return self._memento(path, raw, captured_at)
         return self._own_answer(path, raw, leeway)
@@ -97,23 +97,8 @@ class PlaybackClient:
             if len(hops) > MAX_HOPS or target.original in {hop.original for hop in hops}:
                 return _unfinished(path.asked, self._base, hops, "redirect-loop")
             return _Path(path.asked, CaptureAddress(target.stamp, target.original), hops)
-        body, readable = decode(raw.body, raw.headers.get("content-encoding", ""))
-        if not readable:
-            return PlaybackAnswer(Playback.TROUBLE, path.asked, detail="unreadable-encoding")
-        archived = _archived_headers(raw.headers)
-        return PlaybackAnswer(
-            Playback.MEMENTO,
-            path.asked,
-            archive_url=capture_url(self._base, stamp, original),
-            captured_at=captured_at,
-            original=original,
-            status=status,
-            content_type=archived.get("content-type") or raw.headers.get("content-type"),
-            headers=archived,
-            body=body[:DECODED_LIMIT],
-            truncated=raw.truncated or len(body) > DECODED_LIMIT,
-            hops=path.hops,
-        )
+        address = capture_url(self._base, stamp, original)
+        return read_memento(raw, path.asked, address, original, path.hops)
 
     def _own_answer(self, path: _Path, raw: RawAnswer, leeway: timedelta) -> _Path | PlaybackAnswer:
         """Read an answer of the archive itself (no `Memento-Datetime`)."""
@@ -147,6 +132,35 @@ class PlaybackClient:
             captured_at=nearest.captured_at,
             original=nearest.original,
         )
+
+
+def read_memento(
+    raw: RawAnswer,
+    asked: str,
+    archive_url: str,
+    original: str,
+    hops: tuple[ArchivedHop, ...] = (),
+) -> PlaybackAnswer:
+    """Read an answer that carries `Memento-Datetime`; its own `rel="original"` goes first."""
+    captured_at = memento_datetime(raw.headers)
+    link = _ORIGINAL_LINK.search(raw.headers.get("link", ""))
+    body, readable = decode(raw.body, raw.headers.get("content-encoding", ""))
+    if not readable:
+        return PlaybackAnswer(Playback.TROUBLE, asked, detail="unreadable-encoding")
+    archived = _archived_headers(raw.headers)
+    return PlaybackAnswer(
+        Playback.MEMENTO,
+        asked,
+        archive_url=archive_url,
+        captured_at=captured_at,
+        original=link[1] if link else original,
+        status=raw.status,
+        content_type=archived.get("content-type") or raw.headers.get("content-type"),
+        headers=archived,
+        body=body[:DECODED_LIMIT],
+        truncated=raw.truncated or len(body) > DECODED_LIMIT,
+        hops=hops,
+    )
 
 
 def decode(body: bytes, encoding: str) -> tuple[bytes, bool]:
@@ -204,7 +218,8 @@ def _unfinished(
     )
 
 
-def _memento_datetime(headers: Mapping[str, str]) -> datetime | None:
+def memento_datetime(headers: Mapping[str, str]) -> datetime | None:
+    """Read `Memento-Datetime` (RFC 7089 §2.1.1); None makes an answer the archive's own."""
     try:
         moment = parsedate_to_datetime(headers.get("memento-datetime", ""))
     except (ValueError, OverflowError):

@@ -27,6 +27,7 @@ from archiver.urls import capture_identity
 
 STATUS_TIMEOUT = timedelta(seconds=30)
 BODY_LIMIT = 1024 * 1024
+_TEXT_LIMIT = 8192  # what follows is searched by patterns: no megabyte of hostile text
 JOBS_PER_REQUEST = 50  # reference wayback §1.6
 
 _JOB_IN_PAGE = re.compile(r"watchJob\(\s*[\"'](spn2-[0-9A-Za-z-]+)")
@@ -374,6 +375,6 @@ def _json_object(raw: RawAnswer) -> Mapping[str, Any] | None:
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:
-    """Return a field as text; a null or another type is ""."""
+    """Return a field as text, cut where no honest one ends; a null or another type is ""."""
     found = value.get(name)
-    return found if isinstance(found, str) else ""
+    return found[:_TEXT_LIMIT] if isinstance(found, str) else ""

@@ -26,7 +26,7 @@ from archiver.demo.wayback_memory import FIELDS, ArchiveMemory, StoredCapture
 See = Callable[[str], Awaitable[Seen]]
 
 SERVICES = frozenset(
-    {"save", "spn2", "status", "user", "system", "cdx", "playback", "availability"}
+    {"save", "spn2", "status", "user", "system", "cdx", "playback", "availability", "unknown"}
 )
 
 # Reference wayback §1.8: what Save Page Now says of a page that answers with an error.
@@ -199,7 +199,7 @@ class WaybackStandIn:
     ) -> None:
         """Answer requests of a service whose URL matches a pattern so, `times` times.
 
-        Services: `save spn2 status user system cdx playback availability`; for `status` the
+        Services: `save spn2 status user system cdx playback availability unknown`; for `status` the
         pattern is matched against the job ids.
         """
         if service not in SERVICES:

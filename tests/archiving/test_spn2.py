@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -432,6 +433,13 @@ def test_no_bytes_whatever_crash_the_reader(body: bytes, status: int) -> None:
     raw = RawAnswer(status, JSON, body)
     read_submit(raw, START)
     read_jobs(raw, {"a": URL}, "http://p/web")
+
+
+def test_a_megabyte_of_hostile_text_is_read_at_once() -> None:
+    text = "cannot make more than " * 40_000
+    began = time.monotonic()
+    read_submit(answer_of({"message": text, "status": "error"}), START)
+    assert time.monotonic() - began < 1
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=40)

@@ -74,7 +74,6 @@ class _HardenedSave(WaybackMachineSaveAPI):  # type: ignore[misc, unused-ignore]
     def __init__(self, url: str, endpoint: SaveEndpoint) -> None:
         super().__init__(url, endpoint.user_agent, max_tries=1)
         self._endpoint = endpoint
-        self._cited = url
         self._origins = {_origin(endpoint.save_url), _origin(endpoint.playback_url)}
         self.request_url = f"{endpoint.save_url.rstrip('/')}/{url}"
         self.total_save_retries = 0
@@ -124,17 +123,19 @@ class _HardenedSave(WaybackMachineSaveAPI):  # type: ignore[misc, unused-ignore]
         return location if _origin(location) in self._origins else None
 
     def archive_url_parser(self) -> str | None:
-        """Return the capture's address named by the last answer, None when it names none."""
-        headers = self.headers if self.headers is not None else {}
+        """Return the capture's address that the last answer names, None when it names none."""
+        status, headers = self.status_code or 0, self.headers
+        if headers is None or status >= 400:
+            return None
         named = [
-            headers.get("Location", "") if 300 <= (self.status_code or 0) < 400 else "",
+            headers.get("Location", "") if status >= 300 else "",
             headers.get("Content-Location", ""),
             *_MEMENTO_LINK.findall(headers.get("Link", "")),
-            self.response_url or "",
         ]
         for each in named:
-            if each and self._read(join(self.response_url or "", each)) is not None:
-                return join(self.response_url or "", each)
+            address = join(self.response_url or "", each) if each else ""
+            if address and self._read(address) is not None:
+                return address
         return None
 
     def timestamp(self) -> datetime:

@@ -136,6 +136,15 @@ async def test_of_a_link_header_the_memento_itself_counts(
     assert answer.capture.archive_url == f"{base}/20260601120000/{URL}"
 
 
+async def test_an_error_that_names_a_capture_is_still_an_error(
+    world: World, saver: AnonymousSaver
+) -> None:
+    headers = {"Content-Location": f"/web/20260601120000/{URL}"}
+    world.archive.script("save", "story", Scripted(503, "", headers=headers))
+    answer = await saver.submit(URL)
+    assert (answer.outcome, answer.capture) == (Outcome.UNKNOWN, None)
+
+
 async def test_an_old_capture_is_a_recent_one_not_ours(world: World, saver: AnonymousSaver) -> None:
     answer = await saved_with(world, saver, Location=f"/web/20260501120000/{URL}")
     assert answer.outcome is Outcome.RECENT

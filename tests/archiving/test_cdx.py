@@ -135,6 +135,17 @@ async def test_siblings_that_fill_the_answer_do_not_hide_ours(world: World) -> N
     assert [each.captured_at for each in answer.captures] == [at(2010)]
 
 
+async def test_a_host_is_asked_about_as_a_whole(world: World) -> None:
+    world.archive.add_capture("https://news.example/other", at(2020))
+    world.archive.add_capture("https://errors.example/other", at(2020), 404)
+    assert await world.index.host_has_captures("news.example") is True
+    assert await world.index.host_has_captures("errors.example") is False
+    assert await world.index.host_has_captures("unknown.example") is False
+    assert len(world.archive.requests) == 3
+    world.archive.script("cdx", "", Scripted(504))
+    assert await world.index.host_has_captures("news.example") is None
+
+
 def test_rows_are_read_leniently() -> None:
     header = ["timestamp", "original", "mimetype", "statuscode", "digest"]
     row = ["20200101000000", "https://a.example/", "text/html", "200", "AAA"]

@@ -63,6 +63,10 @@ class Case:
     def is_small(self) -> bool:
         return self.page.text_length < self.policy.short_text
 
+    @property
+    def is_tiny(self) -> bool:
+        return self.page.text_length < self.policy.redirect_text
+
     # --- the cited title ------------------------------------------------------------------
 
     @cached_property

@@ -25,22 +25,28 @@ _LETTERS_BETWEEN = 24
 # A heading that says it is no longer than this.
 _LONGEST_HEADING = 110
 
+_ENGLISH_DENIALS = (
+    "not found|not be found|n t be found|not exist*|n t exist*|n t seem to exist|"
+    "no longer exist*|no longer available|no longer here|no longer online|no longer active|"
+    "not available|n t available|not be located|n t be located|n t find|not find|cannot find|"
+    "unable to find|not locate|unable to locate|has been removed|was removed|been deleted|"
+    "was deleted|has been unpublished|been taken down|has expired|may have been moved|"
+    "might have been moved|may have moved|has been moved|have been removed|been withdrawn|"
+    "does not match|missing|gone missing|n t here|is gone|are looking for|were looking for|"
+    "re looking for|was not here|is lost|never existed|may have been deleted|been archived|"
+    "we lost|not in our|failed to find|not seem to exist|not appear to exist|been retired"
+)
+# What is said of these in a heading of a page is said of the page; in a text it is news.
+_HEADING_ROW = (
+    "screen|place|news item|object|publication|report|account|profile|user|channel|group|blog|"
+    "video|product|job|event|comment|image|photo|location|route|record|topic|thread|listing|item",
+    _ENGLISH_DENIALS,
+)
 _ROWS: tuple[tuple[str, str], ...] = (
-    # English
     (
         "page|pages|webpage|url|article|document|content|file|resource|address|link|story|post|"
-        "item|entry|topic|thread|listing|location|route|record|site you|what you|web page|"
-        "something you|screen|place|news item|object|publication|report|account|profile|user|"
-        "channel|group|blog|video|product|job|event|comment|image|photo",
-        "not found|not be found|n t be found|not exist*|n t exist*|n t seem to exist|"
-        "no longer exist*|no longer available|no longer here|no longer online|no longer active|"
-        "not available|n t available|not be located|n t be located|n t find|not find|cannot find|"
-        "unable to find|not locate|unable to locate|has been removed|was removed|been deleted|"
-        "was deleted|has been unpublished|been taken down|has expired|may have been moved|"
-        "might have been moved|may have moved|has been moved|have been removed|been withdrawn|"
-        "does not match|missing|gone missing|n t here|is gone|are looking for|were looking for|"
-        "re looking for|was not here|is lost|never existed|may have been deleted|been archived|"
-        "we lost|not in our|failed to find|not seem to exist|not appear to exist|been retired",
+        "entry|site you|what you|web page|something you",
+        _ENGLISH_DENIALS,
     ),
     ("", "nothing was found|nothing found at|nothing here|no such page|no such file|no page here"),
     # German
@@ -364,6 +370,7 @@ class _Grammar:
     dense: tuple[re.Pattern[str], ...]
     sentences: re.Pattern[str]
     words: Mapping[str, frozenset[int]]
+    heading: re.Pattern[str]
     beginnings: tuple[str, ...]
     by_beginning: tuple[tuple[str, int], ...]
     denial_spaced: re.Pattern[str]
@@ -429,6 +436,7 @@ def _grammar() -> _Grammar:
         spaced=tuple(_spaced_pattern(*row) for row in _ROWS),
         dense=tuple(_dense_pattern(*row) for row in _DENSE_ROWS),
         sentences=re.compile(rf"\b(?:{_SENTENCES})"),
+        heading=_spaced_pattern(*_HEADING_ROW),
         words={word: frozenset(rows) for word, rows in words.items()},
         beginnings=tuple(dict.fromkeys(start for start, _ in beginnings)),
         by_beginning=tuple(dict.fromkeys(beginnings)),
@@ -477,4 +485,6 @@ def heading_tells_missing(text: str) -> bool:
         return False
     folded = fold(text)
     found = _search(folded)
+    if found is None and folded.isascii() and (match := _grammar().heading.search(folded)):
+        found = match[0]
     return found is not None and len(found) * 2 >= len(folded)

@@ -178,9 +178,7 @@ def _looks_like_challenge(case: Case) -> bool:
 
 
 def _has_little_to_say(case: Case) -> bool:
-    return case.page.text_length < case.policy.redirect_text and not any(
-        map(phrases.sure_segment, case.heading_texts)
-    )
+    return case.is_tiny and not any(map(phrases.sure_segment, case.heading_texts))
 
 
 def _refused_status(case: Case) -> Finding | None:
@@ -233,7 +231,7 @@ def _plain_wall(case: Case, headings: list[str]) -> str | None:
         return "refusal-page"
     if case.opening_says_not_found:
         return None
-    if PASSWORD_FORM in case.page.signs and case.page.text_length < case.policy.redirect_text:
+    if PASSWORD_FORM in case.page.signs and case.is_tiny:
         return "login-wall"
     return "refusal-page" if walls.tells_refusal(case.opening) else None
 

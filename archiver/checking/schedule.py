@@ -16,15 +16,15 @@ from email.utils import parsedate_to_datetime
 from archiver.checking.policy import Policy
 from archiver.model import Observation
 
-_SECONDS = re.compile(r"\d{1,10}")
-_FRACTION = re.compile(r"\d{1,10}\.\d{1,9}")
+_SECONDS = re.compile(r"[0-9]{1,10}")
+_FRACTION = re.compile(r"[0-9]{1,10}\.[0-9]{1,9}")
 # `1m30s`, `90s`: seen in the wild (reference checking §7.2).
-_UNITS = re.compile(r"(?:(\d{1,5})h)?\s*(?:(\d{1,5})m)?\s*(?:(\d{1,7})s)?", re.IGNORECASE)
+_UNITS = re.compile(r"(?:([0-9]{1,5})h)?\s*(?:([0-9]{1,5})m)?\s*(?:([0-9]{1,7})s)?", re.IGNORECASE)
 # A server's clock this far from ours is the better measure of its own HTTP dates.
 _CLOCK_TRUST = timedelta(minutes=5)
 # `X-RateLimit-Reset` is seconds below this and a Unix time above it.
 _EPOCH_FROM = 10**7
-_LIMIT_STRUCTURED = re.compile(r"\br=(\d+).*?\bt=(\d{1,10})\b")
+_LIMIT_STRUCTURED = re.compile(r"\br=([0-9]+).*?\bt=([0-9]{1,10})\b")
 
 
 def parse_retry_after(headers: Mapping[str, str], now: datetime) -> int | None:

@@ -148,6 +148,9 @@ def charge(case: Case, signs: tuple[Sign, ...]) -> Charge | None:
     if not accusing:
         return _doubtful_charge(case, supporting, names)
     categories = {sign.category for sign in signs if sign.category != "vague"}
+    if {sign.reason for sign in accusing} == {"soft-404-text"} and not case.is_tiny:
+        # A sentence in a text of some length may be news about something missing.
+        categories.discard("missing")
     together = "same-page" in categories and (
         "redirect" in categories or "said" in categories or "marker" in categories
     )

@@ -78,7 +78,8 @@ def fold(text: str) -> str:
     """Return a phrase as phrases are compared: casefolded, without accents and punctuation."""
     if text.isascii():
         return " ".join(default_process(text.casefold()).split())
-    text = unicodedata.normalize("NFKD", html.unescape(text).casefold()).translate(_marks())
+    text = unicodedata.normalize("NFKD", html.unescape(text)).casefold()
+    text = unicodedata.normalize("NFKD", text).translate(_marks())
     return " ".join(_NO_LETTER.sub(" ", text).split())
 
 

@@ -326,14 +326,18 @@ def test_the_archives_answer_settles_a_waiting_death_at_once():
     assert (alive.verdict, alive.reason) == (Verdict.BLOCKED, "alive-elsewhere")
 
 
-def test_an_answer_given_early_lets_the_death_come_without_delay():
-    story = Story(known=Known())
-    story.look("4", 0)
+def test_an_answer_of_the_last_day_lets_the_death_come_without_delay():
     nothing = Finding(None, "no-newer-capture", answered=False)
-    story.belief = settle(story.belief, nothing, Known(), START + HOUR, POLICY, url=URL)
-    assert story.belief.verdict is Verdict.FAILING
-    story.look("4", 1)
-    assert story.look("4", 3).verdict is Verdict.DEAD
+    for answered_on, verdict in ((2.5, Verdict.DEAD), (1.5, Verdict.FAILING)):
+        story = Story(known=Known())
+        story.look("4", 0)
+        story.look("4", 1)
+        now = START + answered_on * DAY
+        story.belief = settle(story.belief, nothing, Known(), now, POLICY, url=URL)
+        assert not needs_archive_answer(story.belief, now, POLICY)
+        assert story.look("4", 3).verdict is verdict
+        if verdict is Verdict.FAILING:
+            assert needs_archive_answer(story.belief, START + 3 * DAY, POLICY)
 
 
 def test_the_numbers_of_the_reference_are_all_here():

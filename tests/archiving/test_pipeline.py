@@ -429,6 +429,18 @@ def test_a_dead_link_without_capture_gets_one_courtesy_submission_in_its_life() 
         assert not isinstance(do(record, DEAD, due + timedelta(days=days)), Submit)
 
 
+def test_a_second_death_gets_no_second_courtesy() -> None:
+    record = queued(DEAD)
+    action = plan(record, DEAD, NOW, SETTINGS)
+    assert isinstance(action, Submit)
+    refused = SubmitAnswer(Outcome.REFUSED, 200, code="not-found")
+    record = after_submit(begin_submit(record, action, NOW), refused, DEAD, NOW, SETTINGS).record
+    again = replace(DEAD, failing_since=NOW + 300 * DAY)
+    assert isinstance(do(record, again, NOW + 310 * DAY), LookUp)
+    record = after_lookup(record, NOTHING, again, NOW + 310 * DAY, SETTINGS).record
+    assert record.state is ArchiveState.UNRECOVERABLE
+
+
 def test_no_courtesy_when_something_was_submitted_since_it_began_to_fail() -> None:
     record = submitted(SubmitAnswer(Outcome.REFUSED, 200, code="not-found")).record
     dead = replace(DEAD, failing_since=NOW - HOUR)

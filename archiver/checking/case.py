@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cached_property
 
-from archiver.checking import missing, phrases, places, titles, walls
+from archiver.checking import hosting, missing, phrases, places, titles, walls
 from archiver.checking.context import Context
 from archiver.checking.fingerprints import distance
 from archiver.checking.policy import Policy
@@ -13,8 +13,9 @@ from archiver.checking.signs import (
     EMPTY_WIKI_PAGE,
     NOINDEX,
     NOT_FOUND_CLASS,
+    SUSPENDED,
 )
-from archiver.model import Observation, PageFacts
+from archiver.model import Finding, Observation, PageFacts, Strength, Verdict
 from archiver.urls import bare_host, grouping_key, host_of, is_home, slug_words
 
 _STORED_OPENING = 300
@@ -41,6 +42,23 @@ class Case:
     @property
     def is_good_status(self) -> bool:
         return self.status is not None and 200 <= self.status < 300
+
+    # --- findings -------------------------------------------------------------------------
+
+    @property
+    def retry_after(self) -> int | None:
+        """How long the server asks us to wait, unless it has served us well."""
+        return None if self.is_good_status else self.observation.retry_after
+
+    def bad(self, reason: str, strength: Strength = Strength.NONE) -> Finding:
+        """Find a bad look."""
+        return Finding(Verdict.FAILING, reason, strength, retry_after=self.retry_after)
+
+    def blocked(self, reason: str) -> Finding:
+        """Find a refusal."""
+        return Finding(Verdict.BLOCKED, reason, retry_after=self.retry_after)
+
+    # --- the answer -----------------------------------------------------------------------
 
     @cached_property
     def went_elsewhere(self) -> bool:
@@ -182,6 +200,16 @@ class Case:
             return False
         return any(map(missing.tells_denial, texts)) or (
             self.is_small and missing.tells_denial(self.opening)
+        )
+
+    @cached_property
+    def is_suspended(self) -> bool:
+        """Say whether a hoster has suspended the site."""
+        if SUSPENDED in self.page.signs:
+            return True
+        return self.is_small and any(
+            phrases.has_segment(text, hosting.SUSPENDED_TITLES) or hosting.tells_suspension(text)
+            for text in (self.page.title, *self.page.headings)
         )
 
     # --- the sibling ----------------------------------------------------------------------

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archiver import reasons
-from archiver.checking import rules
+from archiver.checking import refusals, rules
 from archiver.checking.context import (
     Context,
     GoodLook,
@@ -223,13 +223,19 @@ def test_documents_are_exempt_from_all_rules_about_text(body):
 
 
 @pytest.mark.parametrize(
-    "label", ["offline", "captive-portal", "partial-outage", "provider-outage"]
+    ("label", "reason"),
+    [
+        ("offline", "offline"),
+        ("captive-portal", "offline"),
+        ("partial-outage", "partial-outage"),
+        ("provider-outage", "provider-outage"),
+    ],
 )
-def test_a_labelled_batch_judges_nobody(label):
+def test_a_labelled_batch_judges_nobody(label, reason):
     context = replace(PLAIN, label=label)
     for observation in (look(), look(SHORT, 404), look(None, None, error="dns-gone")):
         finding = found(observation, context)
-        assert (finding.verdict, finding.reason) == (None, label)
+        assert (finding.verdict, finding.reason) == (None, reason)
 
 
 # --- redirects ----------------------------------------------------------------------------------
@@ -495,8 +501,10 @@ def test_the_facts_of_an_ordinary_look_are_a_few_hundred_bytes():
 
 def test_every_reason_a_rule_gives_has_words_and_advice():
     given_words = {error for error, _, _ in WIRE} | {reason for _, _, reason, _ in STATUSES}
-    source = Path(rules.__file__).read_text(encoding="utf-8")
-    given_words |= set(re.findall(r'_(?:bad|blocked)\(case, "([a-z0-9-]+)"', source))
+    source = "".join(
+        Path(module.__file__ or "").read_text(encoding="utf-8") for module in (rules, refusals)
+    )
+    given_words |= set(re.findall(r'case\.(?:bad|blocked)\("([a-z0-9-]+)"', source))
     given_words |= set(re.findall(r'Finding\([^)]*?, "([a-z0-9-]+)"', source))
     for reason in given_words:
         assert reasons.in_words(reason).endswith(".")

@@ -13,7 +13,9 @@ from pathlib import Path
 from archiver.errors import DatabaseUnusable
 from archiver.store.archive import Archive, ArchiveTask, Progress, as_captures
 from archiver.store.citations import Citations, Removals, ScannedFile
+from archiver.store.counting import Counting
 from archiver.store.database import (
+    READER_PATIENCE_SECONDS,
     Database,
     connect,
     copy_database,
@@ -61,6 +63,7 @@ class Store:
         self.archive = Archive(database)
         self.journal = Journal(database)
         self.queries = Queries(database)
+        self.counting = Counting(database)
 
     @classmethod
     def open(cls, path: Path, *, as_daemon: bool = False) -> Store:
@@ -84,6 +87,14 @@ class Store:
             database.close()
             raise
         return cls(database)
+
+    @classmethod
+    def open_reader(cls, path: Path) -> Store:
+        """Open an existing database to read it beside others, as it is; raise `DatabaseUnusable`.
+
+        For answers that must not wait: it gives up on a lock after a second.
+        """
+        return cls(connect(path, read_only=True, patience=READER_PATIENCE_SECONDS))
 
     @classmethod
     def copy_in_memory(cls, path: Path) -> Store:

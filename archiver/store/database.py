@@ -20,6 +20,8 @@ from archiver.store.schema import migrations
 
 # How long a writer waits for another process's transaction. All of ours are short.
 BUSY_TIMEOUT_SECONDS = 10.0
+# How long a reader does that only answers whether we are well.
+READER_PATIENCE_SECONDS = 1.0
 
 # STRICT tables need 3.37 (sqlite.org/stricttables.html).
 OLDEST_SQLITE = (3, 37, 0)
@@ -167,7 +169,9 @@ class Database:
             self.execute(f"PRAGMA {statement}")
 
 
-def connect(path: Path, *, read_only: bool = False) -> Database:
+def connect(
+    path: Path, *, read_only: bool = False, patience: float = BUSY_TIMEOUT_SECONDS
+) -> Database:
     """Open a file without touching its schema; raise `DatabaseUnusable`."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise DatabaseUnusable(
@@ -177,11 +181,9 @@ def connect(path: Path, *, read_only: bool = False) -> Database:
     with spoken(path):
         if read_only:
             uri = f"file:{_escaped(path)}?mode=ro"
-            connection = sqlite3.connect(
-                uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None
-            )
+            connection = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)
         else:
-            connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+            connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
         connection.row_factory = sqlite3.Row
         return Database(path, connection)
 

@@ -95,7 +95,10 @@ class Resolver(AbstractResolver):
         self._ports = ports
 
     async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002
     ) -> list[ResolveResult]:
         """Answer at once, as a cache in memory would."""
         return [
@@ -117,25 +120,39 @@ class Resolver(AbstractResolver):
 
 
 def _page(source: random.Random) -> tuple[bytes, bytes, bytes]:
-    """Return a page in three parts; the title goes between them."""
+    """Return a page in three parts; the title goes between them.
+
+    As on real pages (small ones of a news site, for instance) most of the bytes are scripts,
+    styles and markup; about a seventh is text that a reader sees.
+    """
     size = int(source.triangular(2, 30, 2) * 1024)
+    script = "".join(f'"module-{n}":{{"src":"/js/{n}.js"}},' for n in range(size // 150))
+    style = "".join(f".block-{n}{{margin:{n}px auto;color:#333}}" for n in range(size // 200))
     head = (
         "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width'>"
-        "<link rel='stylesheet' href='/site.css'><style>body{margin:0}</style>"
-        f"<script>var ids=[{','.join(map(str, range(size // 150)))}];</script><title>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<link rel='stylesheet' href='/site.css'><style>{style}</style>"
+        f"<script>window.modules={{{script}}};</script><title>"
+    )
+    links = "".join(
+        f"<li class='menu-item menu-item-{n}'><a class='menu-link' href='/section/{n}'>Part {n}"
+        "</a></li>"
+        for n in range(size // 400)
     )
     middle = (
         " | The Small Paper</title><meta property='og:type' content='article'>"
-        "<meta property='og:site_name' content='The Small Paper'></head><body>"
-        "<nav><ul>" + "".join(f"<li><a href='/{n}'>Part {n}</a></li>" for n in range(12)) + "</ul>"
-        "</nav><main><article><h1>"
+        "<meta property='og:site_name' content='The Small Paper'></head><body class='article'>"
+        f"<header><nav><ul class='menu'>{links}</ul></nav></header><main><article><h1>"
     )
     paragraphs = ["</h1>"]
     length = len(head) + len(middle)
     while length < size:
-        text = " ".join(source.choices(_WORDS, k=source.randint(20, 80)))
-        paragraphs.append(f"<p class='text'>{text}, <a href='/more'>as told</a>.</p>")
+        text = " ".join(source.choices(_WORDS, k=source.randint(10, 30)))
+        paragraphs.append(
+            "<div class='block block--text block--padded' data-component='text-block'>"
+            f"<p class='article__text article__text--body'>{text}, "
+            f"<a class='link link--inline' href='/{length}' rel='noopener'>as told</a>.</p></div>"
+        )
         length += len(paragraphs[-1])
     end = "".join(paragraphs) + "</article></main><footer>Imprint</footer></body></html>"
     return head.encode(), middle.encode(), end.encode()

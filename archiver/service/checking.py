@@ -37,11 +37,12 @@ _BUSY_HOST = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One link with what was seen of it."""
+    """One link with what was seen of it, and what that says as long as nobody doubts it."""
 
     link: KnownLink
     observation: Observation
     context: Context
+    finding: Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Checking:
         if wants_probe(observation, context, self._policy):
             with contextlib.suppress(HostUnavailable):
                 context = await self._with_sibling(link, context)
-        return Seen(link, observation, context)
+        return Seen(link, observation, context, judge(observation, context, self._policy))
 
     def _context(self, link: KnownLink) -> Context:
         first, last = link.first_good, link.last_good
@@ -142,26 +143,25 @@ class Checking:
 
     async def settle(self, batch: Sequence[Seen], run_id: int | None) -> list[RecordedLook]:
         """Ask whether we were offline, judge, believe, and store: one transaction."""
-        first = [judge(seen.observation, seen.context, self._policy) for seen in batch]
-        forged = any(one.reason == "dns-gone" for one in first) and await self.watch.forges_names()
-        vote = await self.watch.vote(batch, first)
+        gone = any(seen.finding.reason == "dns-gone" for seen in batch)
+        forged = gone and await self.watch.forges_names()
+        vote = await self.watch.vote(batch)
         answered = self._answers(batch)
         recorded = [
-            self._believe(*self._labelled(seen, finding, vote.looks.get(place), forged), answered)
-            for place, (seen, finding) in enumerate(zip(batch, first, strict=True))
+            self._believe(self._labelled(seen, vote.looks.get(place), forged), answered)
+            for place, seen in enumerate(batch)
         ]
         self.desk.store.looks.record(recorded, run_id)
         return recorded
 
-    def _labelled(
-        self, seen: Seen, finding: Finding, label: Label | None, forged: bool
-    ) -> tuple[Seen, Finding]:
+    def _labelled(self, seen: Seen, label: Label | None, forged: bool) -> Seen:
         """Judge again what turned out to be no evidence about its link."""
         if label is None and not forged:
-            return seen, finding
+            return seen
         word = None if label is None else label.value
         context = replace(seen.context, label=word, forged_names=forged)
-        return replace(seen, context=context), judge(seen.observation, context, self._policy)
+        finding = judge(seen.observation, context, self._policy)
+        return replace(seen, context=context, finding=finding)
 
     def _answers(self, batch: Iterable[Seen]) -> dict[str, datetime]:
         """Return when each host of the batch last gave an HTTP answer, by what was known."""
@@ -171,8 +171,8 @@ class Checking:
             if seen.link.host_answered_at
         }
 
-    def _believe(self, seen: Seen, finding: Finding, answered: dict[str, datetime]) -> RecordedLook:
-        link, observation = seen.link, seen.observation
+    def _believe(self, seen: Seen, answered: dict[str, datetime]) -> RecordedLook:
+        link, observation, finding = seen.link, seen.observation, seen.finding
         known = self.known(link, answered.get(link.host))
         at = observation.looked_at
         belief = settle(link.belief, finding, known, at, self._policy, url=link.url)

@@ -24,7 +24,7 @@ from archiver.checking.online import (
 from archiver.checking.policy import Policy
 from archiver.checking.resolver import SystemResolver
 from archiver.clock import to_stamp
-from archiver.model import ALIVE, Finding
+from archiver.model import ALIVE
 from archiver.service.desk import Desk, log
 
 if TYPE_CHECKING:
@@ -58,11 +58,9 @@ class Watch:
         self.offline = False
         self.why = ""
 
-    async def vote(self, batch: Sequence[Seen], findings: Sequence[Finding]) -> Vote:
+    async def vote(self, batch: Sequence[Seen]) -> Vote:
         """Say which looks of a batch are no evidence, and remember whether we are online."""
-        ballots = [
-            self._ballot(seen, finding) for seen, finding in zip(batch, findings, strict=True)
-        ]
+        ballots = [self._ballot(seen) for seen in batch]
         first_run = not self._desk.store.looks.any_answer()
         failed = any(one.failed_below_http for one in ballots)
         suspicious = failed or bool(self._desk.settings.check.canaries)
@@ -78,7 +76,7 @@ class Watch:
             self._remember(result)
         return result
 
-    def _ballot(self, seen: Seen, finding: Finding) -> Ballot:
+    def _ballot(self, seen: Seen) -> Ballot:
         observation, link = seen.observation, seen.link
         belief = link.belief
         last = belief.last_alive_at
@@ -88,7 +86,7 @@ class Watch:
         return Ballot(
             observation,
             carries_title=Case(observation, seen.context, self._policy).carries_title,
-            is_known_page=finding.reason in _SHARED_PAGES,
+            is_known_page=seen.finding.reason in _SHARED_PAGES,
             failed_alike_before=observation.error is not None
             and belief.reason == observation.error,
             host_seen_before=link.host_answered_at is not None,

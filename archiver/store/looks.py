@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from archiver.clock import to_stamp
-from archiver.model import Belief, Finding, Observation, Vantage, Verdict
+from archiver.model import Belief, Finding, Observation, Vantage
 from archiver.store.codec import belief_text, read_belief
 from archiver.store.database import Database
 
@@ -125,38 +125,17 @@ class Looks:
             return
         with self._database.atomic():
             first_id = 1 + int(self._database.value("SELECT coalesce(max(id), 0) FROM looks") or 0)
-            ids = range(first_id, first_id + len(looks))
-            self._database.tables.table("looks").insert_all(
-                [_look_row(look_id, look, run_id) for look_id, look in zip(ids, looks, strict=True)]
+            numbered = list(enumerate(looks, first_id))
+            # Plain statements: rows as dictionaries cost several times the insert itself.
+            self._database.execute_many(
+                _INSERT_LOOK, [_look_row(look_id, look, run_id) for look_id, look in numbered]
             )
             self._update_links(looks)
-            self._note_changes(zip(ids, looks, strict=True))
+            self._note_changes(numbered)
             self._note_answers(looks)
 
     def _update_links(self, looks: Sequence[RecordedLook]) -> None:
-        self._database.execute_many(
-            "UPDATE links SET verdict = ?, reason = ?, verdict_since = ?, last_look_at = ?,"
-            " next_look_at = ?, last_seen_alive_at = ?, last_seen_alive_by = ?, belief = ?,"
-            " claimed_by = NULL, claimed_at = NULL WHERE id = ?",
-            [_belief_row(look) for look in looks],
-        )
-        self._database.execute_many(
-            "UPDATE links SET final_url = ?, http_status = ? WHERE id = ?",
-            [
-                (look.observation.final_url, look.observation.status, look.link.link_id)
-                for look in looks
-                if look.observation.vantage is Vantage.HERE and look.finding.verdict is not None
-            ],
-        )
-        self._database.execute_many(
-            "UPDATE links SET first_good = coalesce(first_good, ?), last_good = ? WHERE id = ?",
-            [
-                (text, text, look.link.link_id)
-                for look in looks
-                if look.good is not None and (text := _json(look.good))
-            ],
-        )
-
+        self._database.execute_many(_UPDATE_LINK, [_link_row(look) for look in looks])
         self._database.execute_many(
             "UPDATE links SET archive_next_at = CASE WHEN archive_next_at IS NULL"
             " OR archive_next_at > ?1 THEN ?1 ELSE archive_next_at END WHERE id = ?2",
@@ -271,8 +250,8 @@ class Looks:
         )
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+# Made once: `json.dumps` with arguments of its own builds an encoder for every call.
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _known_link(row: sqlite3.Row) -> KnownLink:
@@ -298,8 +277,25 @@ def _stamp(moment: datetime | None) -> str | None:
     return None if moment is None else to_stamp(moment)
 
 
-def _belief_row(look: RecordedLook) -> tuple[Any, ...]:
-    return (*_belief_columns(look.belief), look.link.link_id)
+_UPDATE_LINK = """
+UPDATE links SET verdict = ?, reason = ?, verdict_since = ?, last_look_at = ?, next_look_at = ?,
+       last_seen_alive_at = ?, last_seen_alive_by = ?, belief = ?,
+       final_url = iif(?9, ?10, final_url), http_status = iif(?9, ?11, http_status),
+       first_good = coalesce(first_good, ?12), last_good = coalesce(?12, last_good),
+       claimed_by = NULL, claimed_at = NULL
+ WHERE id = ?13
+"""
+
+
+def _link_row(look: RecordedLook) -> tuple[Any, ...]:
+    """Return what a look changes of its link; what others saw, or nobody, is no last answer."""
+    seen = look.observation
+    counts = seen.vantage is Vantage.HERE and look.finding.verdict is not None
+    return (
+        *_belief_columns(look.belief),
+        *(counts, seen.final_url, seen.status),
+        *(None if look.good is None else _json(look.good), look.link.link_id),
+    )
 
 
 def _belief_columns(belief: Belief) -> tuple[Any, ...]:
@@ -315,24 +311,21 @@ def _belief_columns(belief: Belief) -> tuple[Any, ...]:
     )
 
 
-def _look_row(look_id: int, look: RecordedLook, run_id: int | None) -> dict[str, Any]:
-    seen = look.observation
-    verdict: Verdict | None = look.finding.verdict
-    return {
-        "id": look_id,
-        "link_id": look.link.link_id,
-        "looked_at": to_stamp(seen.looked_at),
-        "vantage": seen.vantage.value,
-        "status": seen.status,
-        "error": seen.error,
-        "final_url": seen.final_url,
-        "redirects": _json([[hop.status, hop.url] for hop in seen.redirects]),
-        "duration": round(seen.duration, 3),
-        "content_type": seen.content_type,
-        "title": seen.page.title if seen.page else None,
-        "verdict": None if verdict is None else verdict.value,
-        "reason": look.finding.reason,
-        "facts": _json(look.facts),
-        "run_id": run_id,
-        "strength": look.finding.strength.value,
-    }
+_INSERT_LOOK = """
+INSERT INTO looks (id, link_id, looked_at, vantage, status, error, final_url, redirects,
+       duration, content_type, title, verdict, reason, facts, run_id, strength)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+def _look_row(look_id: int, look: RecordedLook, run_id: int | None) -> tuple[Any, ...]:
+    seen, finding = look.observation, look.finding
+    hops = seen.redirects
+    return (
+        *(look_id, look.link.link_id, to_stamp(seen.looked_at), seen.vantage.value),
+        *(seen.status, seen.error, seen.final_url),
+        "[]" if not hops else _json([[hop.status, hop.url] for hop in hops]),
+        *(round(seen.duration, 3), seen.content_type, seen.page.title if seen.page else None),
+        *(None if finding.verdict is None else finding.verdict.value, finding.reason),
+        *(_json(look.facts), run_id, finding.strength.value),
+    )

@@ -25,6 +25,7 @@ from archiver.checking.lanes import Hold, HostUnavailable, Lanes, settings_for
 from archiver.checking.policy import Policy
 from archiver.checking.robots import MAX_BYTES, MemoryRobots, Robots, RobotsMemory, read_robots
 from archiver.checking.schedule import host_pause, parse_retry_after
+from archiver.checking.tape import Tape
 from archiver.checking.wire import Answer, Failure, Wire
 from archiver.clock import Clock
 from archiver.config import CheckSettings, HostSettings, NetworkSettings
@@ -138,6 +139,14 @@ class Fetcher:
         """
         return await self._travel(url_wire, on_page, seconds, max_redirects, max_body)
 
+    async def record(self, url_wire: str, tape: Tape, *, on_page: ReadPage) -> Observation:
+        """Look, with all that is sent and received kept on `tape`. Same manners, guard, limits.
+
+        `on_page` still gets no more than an ordinary look reads; raises as `look`.
+        """
+        seconds, hops = self._check.timeout.total_seconds(), self._check.max_redirects
+        return await self._travel(url_wire, on_page, seconds, hops, tape=tape)
+
     async def probe(self, url_wire: str, *, on_page: ReadPage) -> Observation | None:
         """Look at an invented sibling of an address, to learn what "not there" looks like here.
 
@@ -182,11 +191,12 @@ class Fetcher:
         seconds: float,
         max_redirects: int,
         max_body: int | None = None,
+        tape: Tape | None = None,
     ) -> Observation:
         address = read_address(url_wire)
         if not isinstance(address, Address):
             return Observation(url_wire, self._clock.now(), error=address.problem)
-        journey = Journey(address, seconds, max_redirects, max_body)
+        journey = Journey(address, seconds, max_redirects, max_body, tape)
         try:
             while journey.end is None:
                 await self._stay(journey, on_page)
@@ -267,6 +277,7 @@ class Fetcher:
                 seconds=journey.left,
                 verify=verify,
                 max_body=journey.max_body,
+                tape=journey.tape,
             )
             journey.spent += time.monotonic() - started
         if isinstance(answer, Answer) and verify:

@@ -7,6 +7,7 @@ from datetime import datetime
 from aiohttp import CookieJar
 from yarl import URL
 
+from archiver.checking.tape import Tape
 from archiver.checking.wire import Answer
 from archiver.model import Hop, Observation
 from archiver.text import shown
@@ -33,7 +34,12 @@ class Journey:
     """One look under way."""
 
     def __init__(
-        self, address: Address, seconds: float, max_redirects: int, max_body: int | None
+        self,
+        address: Address,
+        seconds: float,
+        max_redirects: int,
+        max_body: int | None,
+        tape: Tape | None = None,
     ) -> None:
         """Begin at an address with so many seconds, redirects and bytes to spend."""
         self.cited = address.wire
@@ -41,6 +47,7 @@ class Journey:
         self.seconds = seconds
         self.max_redirects = max_redirects
         self.max_body = max_body
+        self.tape = tape
         self.looked_at: datetime | None = None
         self.spent = 0.0
         self.hops: list[Hop] = []

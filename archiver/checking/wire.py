@@ -24,6 +24,7 @@ from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from archiver.checking.address import AddressGuard, is_literal
+from archiver.checking.body import Body
 from archiver.checking.failures import LOCAL_TROUBLE, word_for
 from archiver.checking.resolver import (
     AddressRefused,
@@ -32,13 +33,13 @@ from archiver.checking.resolver import (
     SystemResolver,
     current_exchange,
 )
+from archiver.checking.tape import Tape, TapeTrouble
 from archiver.config import CheckSettings, NetworkSettings
 from archiver.errors import ConfigurationError
 from archiver.text import shown
 
 log = logging.getLogger(__name__)
 
-_PIECE = 16 * 1024
 # Reference checking §5.1 row 57: larger limits admitted 12 MB of headers.
 _MAX_HEADER = 32 * 1024
 _MAX_HEADERS = 256
@@ -87,6 +88,13 @@ class _HearingHandler(ResponseHandler):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._exchange = current_exchange.get()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self._exchange is not None:
+            # Asked for later, it is often gone: a small answer ends its connection at once.
+            peer = transport.get_extra_info("peername")
+            self._exchange.address = peer[0] if peer else None
 
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
@@ -220,20 +228,23 @@ class Wire:
         seconds: float,
         verify: bool = True,
         max_body: int | None = None,
+        tape: Tape | None = None,
     ) -> Answer | Failure:
         """Send one GET and read the answer, within `seconds`; total, never raises for a server.
 
-        The body of an answer with a Location to follow is not read.
+        The body of an answer with a Location to follow is not read, except onto a `tape`.
         """
         exchange = Exchange()
         token = current_exchange.set(exchange)
         try:
-            return await self._get(
-                wire, headers, seconds, verify, max_body or self._max_body, exchange
-            )
+            body = Body(max_body or self._max_body, wire, exchange, tape)
+            return await self._get(wire, headers, seconds, verify, body)
         except _EXPECTED as error:
             word = word_for(error, exchange, through_proxy=self._proxy is not None)
             return Failure(word, exchange.heard)
+        except TapeTrouble as trouble:
+            log.warning("a copy of %s could not be kept: %s", shown(wire), shown(trouble))
+            return Failure(LOCAL_TROUBLE, exchange.heard)
         except Exception:
             log.exception("an unexpected error while asking %s", shown(wire))
             return Failure(LOCAL_TROUBLE, exchange.heard)
@@ -246,39 +257,45 @@ class Wire:
         headers: Mapping[str, str],
         seconds: float,
         verify: bool,
-        limit: int,
-        exchange: Exchange,
+        body: Body,
     ) -> Answer | Failure:
         response: aiohttp.ClientResponse | None = None
-        body = _Body(limit)
+        exchange = body.exchange
         try:
             async with asyncio.timeout(seconds):
-                response = await self._send(wire, headers, seconds, verify)
+                response = await self._send(wire, headers, seconds, verify, taped=body.taped)
                 exchange.answered = True
                 if _too_many_headers(response):
                     return Failure("unreadable-http", exchange.heard)
-                if not _leads_on(response):
+                if body.taped or not _leads_on(response):
                     await body.read(response)
-        except _EXPECTED:
+        except _EXPECTED as error:
             if response is None:
                 raise
             # The status decides; whatever was read is kept (reference checking §5.1 row 60).
-            body.broken = True
+            body.break_off(error)
         finally:
             if response is not None:
                 response.close()
+        content = body.content()
         return Answer(
             response.status,
             _plain_headers(response),
             _location(response),
             tuple(response.headers.getall("Set-Cookie", ())),
-            body.content(),
+            content,
             body.truncated,
             body.broken,
         )
 
     async def _send(
-        self, wire: str, headers: Mapping[str, str], seconds: float, verify: bool
+        self,
+        wire: str,
+        headers: Mapping[str, str],
+        seconds: float,
+        verify: bool,
+        *,
+        taped: bool,
     ) -> aiohttp.ClientResponse:
         assert self._session is not None, "use `async with`"
         url = request_url(wire)
@@ -291,6 +308,7 @@ class Wire:
             proxy=self._proxy,
             ssl=self._trusting if verify else self._trustless,
             timeout=self._limits(seconds),
+            auto_decompress=not taped,
         )
 
     def _limits(self, seconds: float) -> aiohttp.ClientTimeout:
@@ -311,30 +329,6 @@ class Wire:
         for found in await self.resolver.resolve_all(host, port):
             if word := self._guard.refusal(found["host"], found["port"]):
                 raise AddressRefused(word)
-
-
-class _Body:
-    """A body under way: what came, whether it was cut at the limit, whether it broke off."""
-
-    __slots__ = ("_length", "_limit", "_pieces", "broken", "truncated")
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._pieces: list[bytes] = []
-        self._length = 0
-        self.truncated = False
-        self.broken = False
-
-    async def read(self, response: aiohttp.ClientResponse) -> None:
-        async for piece in response.content.iter_chunked(_PIECE):
-            self._pieces.append(piece)
-            self._length += len(piece)
-            if self._length > self._limit:
-                self.truncated = True
-                return
-
-    def content(self) -> bytes:
-        return b"".join(self._pieces)[: self._limit]
 
 
 def _too_many_headers(response: aiohttp.ClientResponse) -> bool:

@@ -9,7 +9,9 @@ import click
 
 from archiver.cli.common import Application, pass_application
 
-FORMATS = ("html", "md", "csv", "json", "junit", "sarif", "github", "atom", "badge")
+FORMATS = (
+    *("html", "md", "csv", "json", "junit", "sarif", "github", "atom", "badge", "prometheus"),
+)
 
 
 @click.command()

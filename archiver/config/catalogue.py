@@ -29,12 +29,11 @@ NOT_YET_EFFECTIVE = frozenset(
         "archive.slots",
         "archive.daily",
         "archive.local",
-        "web",
         "notify",
     }
 )
 MODES_NOT_BUILT = frozenset({"spn2"})
-FORMATS_NOT_BUILT = frozenset({"prometheus"})
+FORMATS_NOT_BUILT: frozenset[str] = frozenset()
 
 
 @cache

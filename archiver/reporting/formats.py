@@ -14,6 +14,7 @@ from archiver.reporting import (
     as_json,
     as_junit,
     as_markdown,
+    as_prometheus,
     as_sarif,
 )
 from archiver.reporting.report import ReportData
@@ -28,6 +29,9 @@ class Format:
     media_type: str
 
 
+# The text format, version 0.0.4 (prometheus.io, "Exposition formats").
+PROMETHEUS_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
 FORMATS: Mapping[str, Format] = {
     "html": Format("html", as_html.render, "text/html; charset=utf-8"),
     "md": Format("md", as_markdown.render, "text/markdown; charset=utf-8"),
@@ -38,4 +42,5 @@ FORMATS: Mapping[str, Format] = {
     "github": Format("github.txt", as_github.render, "text/plain; charset=utf-8"),
     "atom": Format("atom", as_atom.render, "application/atom+xml"),
     "badge": Format("svg", as_badge.render, "image/svg+xml"),
+    "prometheus": Format("prom", as_prometheus.render, PROMETHEUS_MEDIA_TYPE),
 }

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Any, Protocol
 
 from archiver.model import Claim, Row, Verdict
+from archiver.reporting.operations import Operations
 
 STATUS_COLUMNS = (
     *("path", "line", "position", "event_id", "event_date", "source_title", "publisher"),
@@ -63,6 +64,7 @@ class ReportData:
     from_verdict, to_verdict, reason, url` (and `path, line` where known), newest first, from
     `changes_since` on. `previous` are the totals of an earlier report of `previous_at`.
     `events_paths` are the events folders as configured, `archives_asked` the archives' names.
+    `operations` gives the figures of the running service, for the format that monitors it.
     """
 
     generated_at: datetime
@@ -80,6 +82,7 @@ class ReportData:
     events_paths: Sequence[str] = ()
     archives_asked: Sequence[str] = ("web.archive.org",)
     version: str = ""
+    operations: Callable[[], Operations] | None = None
 
 
 class MendingGroup(IntEnum):

@@ -256,7 +256,7 @@ def _names_of_tls(folder: Path) -> ssl.SSLContext:
             builder = builder.add_extension(alternative, critical=False)
         return builder.sign(key, hashes.SHA256()).public_bytes(pem)
 
-    (folder / "authority.pem").write_bytes(sign("", authority=True))
+    (folder / "authority.pem").write_bytes(sign("Small authority", authority=True))
     private = key.private_bytes(
         pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

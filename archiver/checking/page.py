@@ -105,7 +105,7 @@ def read_page(
     text = _decode(body, content_type or "")
     if kind == "text":
         return _read_text(text, truncated)
-    return _read_html(text, truncated)
+    return _read_html(body, text, truncated)
 
 
 def _kind(body: bytes, content_type: str) -> str:
@@ -235,7 +235,7 @@ def _bounded(cut: _Cut) -> tuple[str, bool]:
 # --- reading ----------------------------------------------------------------------------------
 
 
-def _read_html(text: str, truncated: bool) -> PageFacts:
+def _read_html(body: bytes, text: str, truncated: bool) -> PageFacts:
     cut = _cut_hidden(text)
     markup, complete = _bounded(cut)
     missing = truncated or not complete
@@ -249,7 +249,7 @@ def _read_html(text: str, truncated: bool) -> PageFacts:
     linked = "".join(cut.linked_data[:4])
     headline = _LD_HEADLINE.search(linked) if linked else None
     article = _is_article(meta, linked)
-    raw = text if len(text) <= _RAW_START else text[:_RAW_START] + text[-_RAW_END:]
+    raw = body if len(body) <= _RAW_START else body[:_RAW_START] + body[-_RAW_END:]
     return PageFacts(
         title=_clean(title, _LONGEST_TITLE),
         headings=headings,

@@ -83,20 +83,22 @@ _MARKERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (PASSWORD_FORM, ("type=password",)),
     (PASSWORD_FORM, ("type='password'",)),
 )
-_PARKING_MARKERS = tuple(row for row in _MARKERS if row[0] == PARKING)
+_MARKER_BYTES = tuple((name, tuple(map(str.encode, needles))) for name, needles in _MARKERS)
+_PARKING_MARKERS = tuple(row for row in _MARKER_BYTES if row[0] == PARKING)
+# Each row of them contains one of these.
+_PARKING_HINTS = (b"park", b"sedoP", b"adblockkey", b"LANDER_S", b"-fileserver", b"bodis.com")
 _BROKEN = (
-    "Error establishing a database connection",
-    "mysqli_connect",
-    "PDOException",
+    b"Error establishing a database connection",
+    b"mysqli_connect",
+    b"PDOException",
 )
 
 # A class or an id that says "this is the not-found page": on 34 % of not-found pages and on none
 # of 257 articles (reference linkrot §3.2). Names that only carry the number 404 as an id of a
 # post, a menu entry or a tag are none.
-_CLASS_HINTS = (
-    *("404", "not-found", "notfound", "not_found", "notFound", "NotFound", "Not-Found"),
-    *("four-oh-four", "fourohfour", "noarticletext", "cms-no"),
-)
+# Parts of all names below: a page without any of them needs no look at its tags.
+_CLASS_HINTS = ("404", "ot-found", "otfound", "Found", "cms-no")
+_HINT_BYTES = tuple((hint, hint.encode()) for hint in _CLASS_HINTS)
 _BEARERS = frozenset(
     {"html", "body", "main", "section", "article", "div", "h1", "h2", "p", "table", "center", "img"}
 )
@@ -111,8 +113,7 @@ _CLASS_WORD = re.compile(
     r"(?:[-_]?(?:page|error|err|template|content|container|wrapper|wrap|section|area|main|body|"
     r"block|box|inner|title|text|message|img|image|not[-_]?found))*"
     r"|(?:[a-z]+[-_]+){0,2}(?:page|error|post|article|content|file|url|path|route)?[-_]*"
-    r"not[-_]*found(?:[-_]?[a-z]+){0,2}"
-    r"|(?:[a-z]+[-_]+)?four[-_]?oh[-_]?four(?:[-_][a-z]+)?"
+    r"not[-_]*found(?:[-_]?[a-z]+){0,2}(?:__\w{1,8})?"
     r"|cms-no-route|cms-noroute-index|mw-no-?article-?text|noarticletext",
     re.I,
 )
@@ -123,34 +124,39 @@ _MOST_HITS = 40
 
 
 def markup_signs(
-    raw: str, markup: str, *, text_length: int, is_article: bool, robots: str
+    raw: bytes, markup: str, *, text_length: int, is_article: bool, robots: str
 ) -> tuple[str, ...]:
     """Return the names of the signs a page bears, in a fixed order, each once.
 
-    `raw` is the markup as it came, `markup` without scripts and styles; `robots` is the content
-    of its robots `<meta>`.
+    `raw` is the page as it came (searching bytes is several times cheaper than text), `markup`
+    without scripts and styles; `robots` is the content of its robots `<meta>`.
     """
     found: list[str] = []
-    for name, needles in _rows_for(text_length, is_article):
+    for name, needles in _rows_for(raw, text_length, is_article):
         if needles[0] in raw and name not in found and all(part in raw for part in needles):
             found.append(name)
     if text_length < _SMALL and any(needle in raw for needle in _BROKEN):
         found.append(BROKEN_APPLICATION)
-    if _has_not_found_class(markup):
+    hints = [hint for hint, needle in _HINT_BYTES if needle in raw]
+    if hints and _has_not_found_class(markup, hints):
         found.append(NOT_FOUND_CLASS)
     if "noindex" in robots.lower() or "none" in robots.lower():
         found.append(NOINDEX)
     return tuple(found)
 
 
-def _rows_for(text_length: int, is_article: bool) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _rows_for(
+    raw: bytes, text_length: int, is_article: bool
+) -> tuple[tuple[str, tuple[bytes, ...]], ...]:
     if text_length < _WALL_TEXT:
-        return _MARKERS
-    return _PARKING_MARKERS if text_length < _PARKING_TEXT and not is_article else ()
+        return _MARKER_BYTES
+    if text_length >= _PARKING_TEXT or is_article:
+        return ()
+    return _PARKING_MARKERS if any(hint in raw for hint in _PARKING_HINTS) else ()
 
 
-def _has_not_found_class(markup: str) -> bool:
-    for hint in _CLASS_HINTS:
+def _has_not_found_class(markup: str, hints: list[str]) -> bool:
+    for hint in hints:
         position = markup.find(hint)
         hits = 0
         while position >= 0 and hits < _MOST_HITS:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archiver.checking import signs
 from archiver.checking.fingerprints import distance, fingerprint
 from archiver.checking.page import read_page
 from archiver.model import PageFacts
@@ -122,6 +123,8 @@ def test_a_near_empty_page_tells_where_it_sends_its_reader(html, target):
         ("<div id=page-not-found>", "not-found-class"),
         ('<section class="not-found">', "not-found-class"),
         ('<div class="template-404">', "not-found-class"),
+        ('<main class="NotFound_page__x1">', "not-found-class"),
+        ('<body class="cms-no-route cms-noroute-index">', "not-found-class"),
         ('<meta name="robots" content="noindex, follow">', "noindex"),
         ('<div class="noarticletext">', "empty-wiki-page"),
         ('<html data-adblockkey="x">', "parking"),
@@ -148,6 +151,11 @@ def test_markup_signs_are_named(html, sign):
 )
 def test_a_number_404_in_an_identifier_is_no_sign(html):
     assert read(f"<title>x</title>{html}").signs == ()
+
+
+def test_every_parking_row_passes_the_first_sieve():
+    for _, needles in signs._PARKING_MARKERS:
+        assert any(hint in needles[0] for hint in signs._PARKING_HINTS), needles
 
 
 def test_a_long_page_is_not_searched_for_walls():

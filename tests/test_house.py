@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "archiver"
 
 FOUNDATIONS = {"model", "errors", "clock", "urls", "text", "config", "reasons"}
-ROOMS = {"events", "checking", "archiving", "store", "reporting"}
+ROOMS = {"events", "checking", "archiving", "store", "reporting", "notify"}
 SERVICE = {"service"}
 # Process life, pages, commands, the rehearsal: they may know everything below them.
 FACES = {"cli", "daemon", "demo", "web", "__main__"}
@@ -27,8 +27,8 @@ BESIDE_THE_FACES = {"systemd", "logs"}
 # The one home of each third-party library, as module prefixes. "Its" types may be named where
 # a seam is declared: `aiohttp.abc` is the resolver's shape, not the client.
 HOMES = {
-    "aiohttp": {"checking", "archiving"},
-    "aiohttp.abc": {"checking", "demo", "service.desk"},
+    "aiohttp": {"checking", "archiving", "notify"},
+    "aiohttp.abc": {"checking", "demo", "notify", "service.desk"},
     "aiohttp.web": {"web", "demo"},
     "apscheduler": {"daemon"},
     "click": {"cli"},

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import timedelta
 from types import TracebackType
 
 from archiver.clock import from_stamp
-from archiver.errors import ConfigurationError, DatabaseUnusable
+from archiver.errors import CannotWork, ConfigurationError
 from archiver.service import maintenance, rounds
 from archiver.service.archiving import READING, SUBMITTING, VERIFYING, Archiving
 from archiver.service.checking import Checking
 from archiver.service.desk import Desk, log
+from archiver.service.notifying import DONE, INTERRUPTED, OFFLINE, Notifying
 from archiver.service.report import write_reports
 from archiver.service.scan import scan
 
@@ -30,11 +30,13 @@ class Duties:
         self._desk = desk
         self._checking = Checking(desk)
         self._archiving = Archiving(desk)
+        self._notifying = Notifying(desk)
         self._stale = False
 
     async def __aenter__(self) -> Duties:
         await self._checking.__aenter__()
         await self._archiving.__aenter__()
+        await self._notifying.__aenter__()
         return self
 
     async def __aexit__(
@@ -43,6 +45,7 @@ class Duties:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._notifying.__aexit__(kind, error, trace)
         await self._archiving.__aexit__(kind, error, trace)
         await self._checking.__aexit__(kind, error, trace)
 
@@ -56,6 +59,7 @@ class Duties:
             await self.__aexit__(None, None, None)
             self._checking = Checking(self._desk)
             self._archiving = Archiving(self._desk)
+            self._notifying = Notifying(self._desk)
             await self.__aenter__()
 
     async def scan(self) -> str:
@@ -63,9 +67,8 @@ class Duties:
         try:
             found = await scan(self._desk)
         except ConfigurationError as error:
-            # The folder may be away for a moment; what is known stays.
-            log.warning("scan: %s", error)
-            return str(error)
+            # The folder may be away for a moment; what is known stays, and it is tried again.
+            raise CannotWork(error.message, error.next_step, code="events-unreadable") from error
         return f"{found.citations} citations of {found.links} links"
 
     async def check(self) -> str:
@@ -75,12 +78,15 @@ class Duties:
             return ""
         journal, clock = self._desk.store.journal, self._desk.clock
         if not self._desk.store.queries.due_count(clock.now()):
+            self._notifying.nothing_due()
             return ""
         self._desk.store.looks.release_stale(clock.now())
         run_id = journal.begin("check", clock.now())
-        summary = await rounds.look_at_due(self._checking, run_id)
-        outcome = "offline" if summary.offline else "done"
-        outcome = "interrupted" if self._desk.stopping else outcome
+        with self._notifying.run() as note:
+            summary = await rounds.look_at_due(self._checking, run_id)
+            outcome = OFFLINE if summary.offline else DONE
+            outcome = INTERRUPTED if self._desk.stopping else outcome
+            note.ended(outcome, str(summary))
         journal.end(run_id, clock.now(), outcome, {"looks": summary.looks, **summary.verdicts})
         log.info("check: %s%s", summary, ", offline" if summary.offline else "")
         return f"last check: {summary}"
@@ -134,11 +140,3 @@ class Duties:
             for request_id, _ in taken:
                 journal.answer(request_id, clock.now())
         return ""
-
-    def is_alive(self) -> bool:
-        """Say whether the database answers."""
-        try:
-            self._desk.store.database.value("SELECT 1")
-        except (DatabaseUnusable, sqlite3.Error):
-            return False
-        return True

@@ -29,6 +29,7 @@ from archiver.store.hosts import Hosts
 from archiver.store.journal import Journal
 from archiver.store.lock import DaemonLock, daemon_pid
 from archiver.store.looks import KnownLink, Looks, RecordedLook
+from archiver.store.outbox import News, Outbox
 from archiver.store.queries import Queries
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "DaemonLock",
     "Database",
     "KnownLink",
+    "News",
     "Progress",
     "RecordedLook",
     "Removals",
@@ -62,6 +64,7 @@ class Store:
         self.hosts = Hosts(database)
         self.archive = Archive(database)
         self.journal = Journal(database)
+        self.outbox = Outbox(database)
         self.queries = Queries(database)
         self.counting = Counting(database)
 

@@ -320,6 +320,37 @@ def m001_initial(database: Database) -> None:
     _run_script(database, TABLES + VIEWS)
 
 
+NOTIFICATIONS = """
+CREATE TABLE digests (
+    digest INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest_id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    made_at TEXT NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE deliveries (
+    digest INTEGER NOT NULL REFERENCES digests(digest) ON DELETE CASCADE,
+    channel TEXT NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    next_at TEXT,
+    delivered_at TEXT,
+    trouble TEXT,
+    PRIMARY KEY (digest, channel)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_open ON deliveries(channel, digest) WHERE next_at IS NOT NULL;
+
+ALTER TABLE links ADD COLUMN told_archive_state TEXT;
+CREATE INDEX changes_untold ON changes(link_id) WHERE notified_at IS NULL;
+"""
+
+
+@migrations()
+def m002_notifications(database: Database) -> None:
+    """Create the outbox of notifications."""
+    _run_script(database, NOTIFICATIONS)
+
+
 def _run_script(database: Database, script: str) -> None:
     """Run statements one by one: `executescript` would commit the migration's transaction."""
     for statement in script.split(";\n"):

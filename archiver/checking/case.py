@@ -26,6 +26,13 @@ _EXPLAINS_HTTP = re.compile(
 )
 
 
+_LOCALE_SEGMENT = re.compile(r"^([^/?]+)/[a-z]{2}(?:[-_][a-z]{2,4})?(?=/|$)")
+
+
+def _plain_key(url: str) -> str:
+    return _LOCALE_SEGMENT.sub(r"\1", grouping_key(url).casefold())
+
+
 class Case:
     """An observation, its context and the policy; every answer is computed when first asked."""
 
@@ -62,10 +69,13 @@ class Case:
 
     @cached_property
     def went_elsewhere(self) -> bool:
-        """Say whether we ended at another page than asked (scheme, www, slash do not count)."""
+        """Say whether we ended at another page than asked.
+
+        Scheme, `www.`, a final slash, case and a locale segment do not count (design §5).
+        """
         if self.cited == self.final:
             return False
-        return grouping_key(self.cited) != grouping_key(self.final)
+        return _plain_key(self.cited) != _plain_key(self.final)
 
     @cached_property
     def is_short(self) -> bool:

@@ -20,13 +20,15 @@ from archiver.urls import is_home
 class Sign:
     """One sign: the reason it stands for, its category, and how much it weighs.
 
-    `accuses`: a bad look by itself. `is_double`: counts as two independent signs.
+    `accuses`: a bad look by itself. `is_double`: counts as two independent signs. `is_text`: read
+    in the running text, where a longer page may only report of such a thing.
     """
 
     reason: str
     category: str
     accuses: bool = True
     is_double: bool = False
+    is_text: bool = False
 
 
 def _parked(case: Case) -> Iterator[Sign]:
@@ -53,8 +55,10 @@ def _default_page(case: Case) -> Iterator[Sign]:
     told = case.misses_title and hosting.DEFAULT_TEXT.search(
         fold(f"{case.page.title} {case.opening}")
     )
-    if named or told or DEFAULT_PAGE in case.page.signs:
+    if named or DEFAULT_PAGE in case.page.signs:
         yield Sign("default-page", "default")
+    elif told:
+        yield Sign("default-page", "default", is_text=True)
 
 
 def _redirected(case: Case) -> Iterator[Sign]:
@@ -84,7 +88,7 @@ def _heading(case: Case) -> Iterator[Sign]:
     elif not is_long_article and any(map(phrases.sure_segment, case.heading_texts)):
         yield Sign("soft-404-heading", "said")
     elif case.opening_says_not_found and not case.page.is_article:
-        yield Sign("soft-404-text", "said")
+        yield Sign("soft-404-text", "said", is_text=True)
     elif any(map(phrases.doubtful_segment, case.heading_texts)):
         yield Sign("soft-404-title", "said", accuses=False)
     elif any(map(phrases.vague_segment, case.heading_texts)):
@@ -148,7 +152,7 @@ def charge(case: Case, signs: tuple[Sign, ...]) -> Charge | None:
     if not accusing:
         return _doubtful_charge(case, supporting, names)
     categories = {sign.category for sign in signs if sign.category != "vague"}
-    if {sign.reason for sign in accusing} == {"soft-404-text"} and not case.is_tiny:
+    if all(sign.is_text for sign in accusing) and not case.is_tiny:
         # A sentence in a text of some length may be news about something missing.
         categories.discard("missing")
     together = "same-page" in categories and (

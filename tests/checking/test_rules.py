@@ -238,6 +238,11 @@ def test_a_labelled_batch_judges_nobody(label, reason):
         assert (finding.verdict, finding.reason) == (None, reason)
 
 
+def test_a_page_that_only_sends_on_where_we_could_not_follow_is_ok():
+    html = "<script>location.href='/new'</script>"
+    assert found(look(html)).reason == "js-redirect"
+
+
 # --- redirects ----------------------------------------------------------------------------------
 
 NEW = "https://news.example/archive/court-bans-welfare-fraud-system"
@@ -274,6 +279,9 @@ def test_a_slug_is_a_witness_even_on_another_host():
         ("https://news.example/a-b-c", "https://www.news.example/a-b-c"),
         ("https://news.example/a-b-c", "https://news.example/a-b-c/"),
         ("https://m.news.example/a-b-c", "https://news.example/a-b-c?utm_source=x"),
+        ("https://news.example/A-b-C", "https://news.example/a-b-c"),
+        ("https://news.example/a-b-c", "https://news.example/en-gb/a-b-c"),
+        ("https://news.example/de/a-b-c", "https://news.example/en/a-b-c"),
     ],
 )
 def test_variants_of_one_address_stay_plainly_ok(cited, final):

@@ -338,6 +338,16 @@ def test_a_marker_of_the_page_itself_is_a_sign():
     assert (finding.reason, finding.strength) == ("soft-404-marker", NONE)
 
 
+NEWS = "The ministry said that the page with the figures was not found. " + "More words. " * 60
+
+
+def test_a_sentence_in_a_text_of_some_length_is_one_sign_only():
+    finding = found(look(titled("Ministerium", NEWS)))
+    assert (finding.reason, finding.strength) == ("soft-404-text", NONE)
+    default = "The site of the mine is not yet ready. " + "More words. " * 60
+    assert found(look(titled("Bergwerk", default))).strength is NONE
+
+
 # --- false deaths (issue "No false death") --------------------------------------------------------
 
 

@@ -22,8 +22,11 @@ from archiver.clock import to_stamp
 from archiver.config import Loaded
 from archiver.errors import ArchiverError, CannotWork, ConfigurationError
 from archiver.service.desk import Desk, log
-from archiver.service.duties import DUTIES, Duties
+from archiver.service.diary import DUTIES, Diary
+from archiver.service.duties import Duties
+from archiver.service.health import database_answers, standstill_allowed
 from archiver.systemd import ServiceManager
+from archiver.web.server import WebServer
 
 # How long work in flight may take after SIGTERM; systemd waits a minute (the unit).
 DRAIN_SECONDS = 20.0
@@ -43,6 +46,9 @@ class Daemon:
         self._desk = desk
         self._reload = reload
         self._manager = manager or ServiceManager()
+        self._diary = Diary(desk.store.journal, desk.clock, desk.progress)
+        desk.progress = self._diary
+        self._web = WebServer(desk, self._diary)
         self._duties = Duties(desk)
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
@@ -50,6 +56,7 @@ class Daemon:
         )
         self._stop = asyncio.Event()
         self._working: set[asyncio.Task[None]] = set()
+        self._following: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT; returns after a clean end."""
@@ -60,8 +67,8 @@ class Daemon:
         desk.store.journal.reopen_requests()
         desk.store.looks.release_stale(now, "run:")
         desk.store.journal.set_state("daemon", {"pid": os.getpid(), "since": to_stamp(now)})
-        self._manager.ready("reading the event files")
-        async with self._duties:
+        async with self._duties, self._web:
+            self._manager.ready("reading the event files")
             beside = [
                 asyncio.create_task(self._serve_requests()),
                 asyncio.create_task(self._feed_watchdog()),
@@ -88,6 +95,7 @@ class Daemon:
         self._manager.reloading()
         try:
             loaded = self._reload()
+            WebServer.check(loaded)
         except ConfigurationError as error:
             log.error("the configuration was not reloaded: %s", error)
         else:
@@ -95,6 +103,7 @@ class Daemon:
             self._duties.settings_changed()
             if self._scheduler.running:
                 self._schedule()
+            self._following = asyncio.ensure_future(self._web.follow())
             log.info("the configuration was reloaded")
         self._manager.ready()
 
@@ -123,7 +132,8 @@ class Daemon:
     async def _guarded(self, name: str) -> None:
         duty: Callable[[], Awaitable[str]] = getattr(self._duties, name)
         try:
-            said = await duty()
+            with self._diary.duty(name):
+                said = await duty()
             if said:
                 self._manager.status(said)
         except CannotWork as error:
@@ -142,13 +152,21 @@ class Daemon:
             await self._do("requests")
 
     async def _feed_watchdog(self) -> None:
-        """Pet systemd's watchdog only while the database answers."""
+        """Pet systemd's watchdog only while the database answers and work gets forward."""
         interval = self._manager.watchdog_interval
         while interval is not None and not self._stop.is_set():
-            if self._duties.is_alive():
+            if await self._is_well():
                 self._manager.alive()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), interval)
+
+    async def _is_well(self) -> bool:
+        still = timedelta(seconds=self._diary.longest_standstill())
+        if still > standstill_allowed(self._desk.settings):
+            log.error("work has stood still for %s: the watchdog is not fed any more", still)
+            return False
+        # In a thread: neither a slow disk nor a lock may hold the loop that proves it turns.
+        return await asyncio.to_thread(database_answers, self._desk.store.database.path)
 
     async def _drain(self, beside: list[asyncio.Task[None]]) -> None:
         """Let work in flight finish, release what was claimed, stop the clock."""

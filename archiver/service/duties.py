@@ -15,9 +15,6 @@ from archiver.service.notifying import DONE, INTERRUPTED, OFFLINE, Notifying
 from archiver.service.report import write_reports
 from archiver.service.scan import scan
 
-# The names are those of `[schedule]`.
-DUTIES = ("scan", "check", "archive", "verify", "report", "maintenance")
-
 # One tick of archive work ends before the next would begin to pile up.
 _ARCHIVE_TICK = timedelta(minutes=10)
 

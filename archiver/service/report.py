@@ -16,6 +16,7 @@ from archiver.reporting.measures import totals
 from archiver.reporting.report import MENDING_ORDER, FirstSweep, ReportData, first_sweep
 from archiver.reporting.tally import tally
 from archiver.service.desk import Desk, log
+from archiver.service.metrics import operations
 from archiver.text import shown
 
 # How far back "what changed" reaches when nobody says otherwise.
@@ -39,6 +40,7 @@ def report_data(desk: Desk, since: timedelta = CHANGES_SINCE) -> ReportData:
         first_sweep=_first_sweep(desk),
         events_paths=desk.settings.events.paths,
         version=__version__,
+        operations=lambda: operations(desk),
     )
 
 

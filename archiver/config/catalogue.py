@@ -29,7 +29,6 @@ NOT_YET_EFFECTIVE = frozenset(
         "archive.slots",
         "archive.daily",
         "archive.local",
-        "notify",
     }
 )
 MODES_NOT_BUILT = frozenset({"spn2"})

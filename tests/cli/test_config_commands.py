@@ -43,15 +43,13 @@ def test_check_names_what_has_no_effect_yet(capsys):
 def test_check_warns_of_what_is_allowed_but_perhaps_not_meant(tmp_path, capsys):
     configure(
         tmp_path,
-        "[check]\nstrong_days = 0\n[notify]\nwebhook = 'https://chat.example/x'\n"
-        "[report]\nformats = ['html', 'sarif']\n",
+        "[check]\nstrong_days = 0\n[events]\nbody_links = true\n",
     )
     assert main(["config", "check"]) == 0
     err = capsys.readouterr().err
     assert "check.contact is empty" in err
     assert "check.strong_days is below 3" in err
-    assert "cannot write: sarif" in err
-    assert "without effect in this version: notify.webhook" in err
+    assert "without effect in this version: events.body_links" in err
 
 
 def test_check_warns_when_the_account_keys_will_not_be_sent(tmp_path, monkeypatch, capsys):

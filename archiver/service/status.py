@@ -8,6 +8,7 @@ from typing import Any
 from archiver.clock import to_stamp
 from archiver.model import ArchiveState
 from archiver.service.desk import Desk
+from archiver.service.health import examine, gather, next_runs
 from archiver.store import daemon_pid
 
 # States in which a link still waits for a look-up, and for a submission.
@@ -22,6 +23,8 @@ def status(desk: Desk) -> dict[str, Any]:
     last = journal.last()
     pid = daemon_pid(desk.store.database.path)
     daemon = journal.state("daemon", {}) if pid is not None else {}
+    now = desk.clock.now()
+    facts = gather(desk)
     return {
         "schema": 1,
         "citations": queries.citation_count(),
@@ -39,7 +42,9 @@ def status(desk: Desk) -> dict[str, Any]:
             "since": daemon.get("since"),
             "last_run": None if last is None else last["ended_at"],
         },
-        "due": queries.due_count(desk.clock.now()),
+        "due": queries.due_count(now),
+        "health": examine(facts, desk.settings, now).as_json(),
+        "next_runs": next_runs(facts, desk.settings, now),
     }
 
 

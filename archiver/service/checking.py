@@ -15,6 +15,7 @@ from types import TracebackType
 
 from archiver.archiving.record import from_json
 from archiver.checking.belief import Known, needs_archive_answer, settle
+from archiver.checking.case import Case
 from archiver.checking.context import Context, GoodLook, SiblingFacts, good_look
 from archiver.checking.fetch import Fetcher
 from archiver.checking.lanes import HostUnavailable, Lanes
@@ -22,6 +23,7 @@ from archiver.checking.online import Label
 from archiver.checking.page import read_page
 from archiver.checking.policy import Policy
 from archiver.checking.rules import judge, wants_probe
+from archiver.checking.tape import Tape
 from archiver.clock import from_stamp
 from archiver.model import ALIVE, Finding, Observation
 from archiver.service.desk import Desk
@@ -43,6 +45,7 @@ class Seen:
     observation: Observation
     context: Context
     finding: Finding
+    carries_title: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Checking:
             self._lanes,
             resolver=desk.resolver,
         )
-        self.watch = Watch(desk, self._fetcher, self._policy)
+        self.watch = Watch(desk, self._fetcher)
 
     async def __aenter__(self) -> Checking:
         await self._fetcher.__aenter__()
@@ -87,12 +90,13 @@ class Checking:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._lanes.release_idle()
+        self.rest()
         await self._fetcher.__aexit__(kind, error, trace)
 
     def rest(self) -> None:
         """Give back the leases of hosts that nobody here is waiting for."""
-        self._lanes.release_idle()
+        with self.desk.store.atomic():
+            self._lanes.release_idle()
 
     async def see(self, link: KnownLink) -> Seen | Busy:
         """Look at one link, and once at a sibling where the rules want to compare."""
@@ -102,10 +106,15 @@ class Checking:
         except HostUnavailable as busy:
             return Busy(link, busy.until or self.desk.clock.now() + _BUSY_HOST)
         context = self._with_neighbours(link, observation, context)
-        if wants_probe(observation, context, self._policy):
+        case = Case(observation, context, self._policy)
+        finding = judge(observation, context, self._policy)
+        # Most pages are vouched for, and asking whether to probe costs as much as judging.
+        vouched = finding.verdict in ALIVE and case.is_protected
+        if not vouched and wants_probe(observation, context, self._policy):
             with contextlib.suppress(HostUnavailable):
                 context = await self._with_sibling(link, context)
-        return Seen(link, observation, context, judge(observation, context, self._policy))
+            finding = judge(observation, context, self._policy)
+        return Seen(link, observation, context, finding, case.carries_title)
 
     def _context(self, link: KnownLink) -> Context:
         first, last = link.first_good, link.last_good

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from archiver.checking.case import Case
 from archiver.checking.fetch import Fetcher
 from archiver.checking.online import (
     Ballot,
@@ -21,7 +20,6 @@ from archiver.checking.online import (
     resolver_answers,
     vote,
 )
-from archiver.checking.policy import Policy
 from archiver.checking.resolver import SystemResolver
 from archiver.clock import to_stamp
 from archiver.model import ALIVE
@@ -45,11 +43,10 @@ _RETRIES = (1, 2, 5, 10, 15)
 class Watch:
     """Watches whether this machine has a way out."""
 
-    def __init__(self, desk: Desk, fetcher: Fetcher, policy: Policy) -> None:
+    def __init__(self, desk: Desk, fetcher: Fetcher) -> None:
         """Ask through the process's own fetcher, with its guard and manners."""
         self._desk = desk
         self._fetcher = fetcher
-        self._policy = policy
         self._canaries: Canaries | None = None
         self._asked_at = float("-inf")
         self._times_offline = 0
@@ -85,7 +82,7 @@ class Watch:
         )
         return Ballot(
             observation,
-            carries_title=Case(observation, seen.context, self._policy).carries_title,
+            carries_title=seen.carries_title,
             is_known_page=seen.finding.reason in _SHARED_PAGES,
             failed_alike_before=observation.error is not None
             and belief.reason == observation.error,

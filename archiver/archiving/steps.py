@@ -155,7 +155,7 @@ def _after_nothing(
     record = replace(record, negatives=Run(run.count + 1, run.first_at or now, now))
     if record.phase is Phase.UNKNOWN:
         record = _count_unknown_look(record, now)
-        if record.phase is Phase.UNKNOWN:
+        if record.phase is Phase.UNKNOWN or record.state is ArchiveState.UNARCHIVABLE:
             return record
     if record.state in HELD:
         return record  # an index that forgets a capture we play proves nothing (§0.16)
@@ -169,7 +169,7 @@ def _count_unknown_look(record: ArchiveRecord, now: datetime) -> ArchiveRecord:
     """Count a look-up after an unknown outcome: one ≥ 10 and one ≥ 70 minutes after it."""
     sent = record.attempt_at or now
     if now >= sent + SECOND_LOOK and record.unknown_looks >= 1:
-        return idle(record)
+        return _count_as_try(idle(record), now)
     if sent <= now < sent + FIRST_LOOK:
         return replace(record, next_at=sent + FIRST_LOOK)
     following = max(sent + SECOND_LOOK, now + FIRST_LOOK)
@@ -177,6 +177,17 @@ def _count_unknown_look(record: ArchiveRecord, now: datetime) -> ArchiveRecord:
         following = now + (SECOND_LOOK - FIRST_LOOK)
         record = replace(record, attempt_at=now - FIRST_LOOK)
     return replace(record, unknown_looks=record.unknown_looks + 1, next_at=following)
+
+
+def _count_as_try(record: ArchiveRecord, now: datetime) -> ArchiveRecord:
+    """Count a submission that left no trace as a failed try: after five the link rests.
+
+    An archive that never captures a page is not asked for it for ever (reference wayback §9.2.6).
+    """
+    tried = replace(record, tries=record.tries + 1)
+    if tried.state in HELD or tried.tries < FAILED_TRIES:
+        return tried
+    return unarchivable(replace(tried, tries=0), now, "no-trace-of-captures", ABSENT_REASK)
 
 
 def _own_capture(record: ArchiveRecord, usable: Sequence[Capture]) -> Capture | None:

@@ -13,6 +13,7 @@ from archiver.errors import DatabaseUnusable
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
+    from archiver.config import Keys
     from archiver.service.desk import Desk
 
 _NO_CONTACT = (
@@ -97,10 +98,20 @@ def open_desk(
             store,
             progress=progress,
             holder=f"{'run' if as_daemon else 'command'}:{os.getpid()}",
+            keys=_keys(application),
         )
     finally:
         progress.end()
         store.close()
+
+
+def _keys(application: Application) -> Keys | None:
+    """Return the account keys when there are any and they may be sent to `archive.save_url`."""
+    from archiver.config import account_keys, may_send_keys
+
+    loaded = application.loaded
+    keys = account_keys(loaded, application.environ)
+    return keys if keys and may_send_keys(loaded, loaded.settings.archive.save_url) else None
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archiver.clock import RehearsalClock
-from archiver.config import load_settings
+from archiver.config import Keys, load_settings
 from archiver.demo.hosts import REHEARSAL_DAYS
 from archiver.demo.raw import Pace
 from archiver.demo.wayback import WaybackStandIn
@@ -52,7 +52,7 @@ allow_private = ["127.0.0.0/8"]
 ca_file = "{authority}"
 
 [archive]
-mode = "anonymous"
+mode = "{mode}"
 save_url = "{origin}/save"
 cdx_url = "{origin}/cdx/search/cdx"
 playback_url = "{origin}/web"
@@ -101,8 +101,13 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path, start: datetime, speed: float = SPEED) -> AsyncIterator[Stage]:
-    """Open the small web, the archive stand-in and a database in `folder`."""
+async def stage(
+    folder: Path, start: datetime, speed: float = SPEED, keys: Keys | None = None
+) -> AsyncIterator[Stage]:
+    """Open the small web, the archive stand-in and a database in `folder`.
+
+    With `keys` pages are submitted as an account does it, without them anonymously.
+    """
     clock = RehearsalClock(start, speed)
     async with MisbehavingWeb(clock, pace=_PACE) as web:
         archive = WaybackStandIn(clock, web.see, index_lag=timedelta(hours=2))
@@ -111,13 +116,24 @@ async def stage(folder: Path, start: datetime, speed: float = SPEED) -> AsyncIte
             web.events_for_rehearsal(folder / "events")
             settings = folder / "archiver.toml"
             settings.write_text(
-                _SETTINGS.format(authority=web.certificate_authority, origin=archive.origin),
+                _SETTINGS.format(
+                    authority=web.certificate_authority,
+                    origin=archive.origin,
+                    mode="anonymous" if keys is None else "spn2",
+                ),
                 encoding="utf-8",
             )
             loaded = load_settings(settings, {}, folder)
             store = Store.open(loaded.database_path)
             try:
-                desk = Desk(loaded, store, clock=clock, resolver=web.resolver(), holder="run:demo")
+                desk = Desk(
+                    loaded,
+                    store,
+                    clock=clock,
+                    resolver=web.resolver(),
+                    holder="run:demo",
+                    keys=keys,
+                )
                 opened = Stage(folder, clock, web, archive, desk, day=-10_000)
                 yield opened
             finally:

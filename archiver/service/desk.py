@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from archiver.clock import Clock, SystemClock
-from archiver.config import Loaded, Settings
+from archiver.config import Keys, Loaded, Settings
 from archiver.store import Store
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class Desk:
     """One open store with the settings and clocks to work by.
 
     `resolver` stands in for the system's in rehearsals and tests. `stopping` is set when the
-    process was asked to end: work in flight is finished, nothing new is begun.
+    process was asked to end: work in flight is finished, nothing new is begun. `keys` are those
+    of the archive.org account, where there are any that may be sent.
     """
 
     loaded: Loaded
@@ -59,6 +60,7 @@ class Desk:
     progress: Progress = field(default_factory=Silent)
     holder: str = "command"
     stopping: bool = False
+    keys: Keys | None = None
 
     @property
     def settings(self) -> Settings:

@@ -7,13 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 
 from archiver.errors import Offline
-from archiver.service.archiving import Archiving, Done
+from archiver.service.archiving import Archiving
 from archiver.service.checking import Checking
 from archiver.service.desk import Desk
 from archiver.service.report import write_reports
 from archiver.service.rounds import Summary, look_at_due
 from archiver.service.scan import Scan, scan
 from archiver.service.status import backlog
+from archiver.service.work_done import Done
 
 DEFAULT_ARCHIVE_TIME = timedelta(minutes=15)
 

@@ -138,11 +138,21 @@ class Archive:
             f"UPDATE attempts SET {names} WHERE id = ?", [*columns.values(), attempt_id]
         )
 
-    def running(self, archive: str) -> int:
-        """Count submissions without a final answer yet."""
+    def next_poll(self) -> datetime | None:
+        """Return when the next job is to be asked for."""
+        text = self._database.value(
+            "SELECT min(archive_next_at) FROM links WHERE archive_state = 'pending'"
+            " AND id IN (SELECT link_id FROM attempts WHERE ended_at IS NULL AND job_id NOT NULL)"
+        )
+        return None if text is None else datetime.fromisoformat(text)
+
+    def running(self, archive: str, since: datetime) -> int:
+        """Count submissions begun since a moment that have no final answer yet."""
         return int(
             self._database.value(
-                "SELECT count(*) FROM attempts WHERE archive = ? AND ended_at IS NULL", [archive]
+                "SELECT count(*) FROM attempts WHERE archive = ? AND ended_at IS NULL"
+                " AND started_at >= ?",
+                [archive, to_stamp(since)],
             )
         )
 

@@ -133,6 +133,11 @@ class Citations:
             link_id = self._link(citation, now)
             if old is None:
                 self._insert(citation, link_id, now)
+                if link_id is not None:
+                    # Another citation may want another capture.
+                    self._database.execute(
+                        "UPDATE links SET archive_next_at = ? WHERE id = ?", [now, link_id]
+                    )
             else:
                 kept.add(old["id"])
                 self._update(old, citation, link_id)

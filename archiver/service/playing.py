@@ -1,0 +1,158 @@
+"""Reading the archive: look-ups, playbacks judged by the checker's own rules, and claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from archiver.archiving import pacing, steps
+from archiver.archiving.answers import Lookup, LookupAnswer, Playback, PlaybackAnswer, Trouble
+from archiver.archiving.claims import judge_claim, read_claim
+from archiver.archiving.pipeline import (
+    ArchiveRecord,
+    LookUp,
+    Situation,
+    Step,
+    Verify,
+    from_json,
+)
+from archiver.archiving.verify import Passed, leeway_for, needs_judgement, observe, verify
+from archiver.checking.context import Context
+from archiver.checking.page import read_page
+from archiver.checking.policy import Policy
+from archiver.checking.rules import judge
+from archiver.model import Capture, Claim, Finding
+from archiver.service.archive_clients import ArchiveClients
+from archiver.service.breakers import Breakers
+from archiver.service.desk import Desk
+from archiver.service.keeping import Keeping
+from archiver.service.work_done import Done
+from archiver.store import ArchiveTask
+
+ONE_DAY = timedelta(hours=24)
+
+_LOOKUP_TROUBLES = {
+    Lookup.THROTTLED: Trouble.THROTTLED,
+    Lookup.TROUBLE: Trouble.OUTAGE,
+    Lookup.REFUSED: Trouble.REFUSED,
+}
+_PLAYBACK_TROUBLES = {
+    Playback.THROTTLED: Trouble.THROTTLED,
+    Playback.TROUBLE: Trouble.OUTAGE,
+    Playback.REFUSED: Trouble.REFUSED,
+}
+
+
+class Playing:
+    """Asks the index, plays captures back, and judges what it sees."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        policy: Policy,
+        clients: ArchiveClients,
+        breakers: Breakers,
+        keeping: Keeping,
+    ) -> None:
+        """Work at a desk through the archive's clients."""
+        self._desk = desk
+        self._policy = policy
+        self._clients = clients
+        self._breakers = breakers
+        self._keeping = keeping
+
+    async def look_up(
+        self, task: ArchiveTask, record: ArchiveRecord, situation: Situation, action: LookUp
+    ) -> None:
+        """Ask the index what captures a link has."""
+        answer = await self._clients.index.look_up(action.url, action.around)
+        self._breakers.note(_lookup_trouble(answer), pacing.READS, answer.retry_after)
+        now = self._desk.clock.now()
+        step = steps.after_lookup(record, answer, situation, now, self._desk.settings.archive)
+        self._keeping.save(task, step)
+
+    async def verify(self, task: ArchiveTask, record: ArchiveRecord, action: Verify) -> None:
+        """Play a capture back and judge what it shows."""
+        answer = await self._play(action.capture)
+        now = self._desk.clock.now()
+        finding = self._judge(task.link_id, answer, now)
+        verification = verify(answer, finding, action.capture, task.wire)
+        step = steps.after_verify(record, verification, action, now, self._desk.settings.archive)
+        good = verification.word is Passed.GOOD
+        with self._desk.store.atomic():
+            if verification.word is not Passed.UNANSWERED:
+                judged = "ok" if good else f"{verification.word.value}:{verification.reason}"
+                self._remember(task.link_id, action.capture, judged, good=good)
+            self._keeping.save(task, step)
+
+    async def _play(self, capture: Capture) -> PlaybackAnswer:
+        answer = await self._clients.player.play(capture.archive_url, leeway=leeway_for(capture))
+        trouble = _PLAYBACK_TROUBLES.get(answer.outcome, Trouble.NONE)
+        self._breakers.note(trouble, pacing.READS, answer.retry_after)
+        return answer
+
+    def _judge(self, link_id: int, answer: PlaybackAnswer, now: datetime) -> Finding | None:
+        """Judge a played-back page by the checker's own rules and the cited titles."""
+        if not needs_judgement(answer):
+            return None
+        citations = self._desk.store.archive.citations(link_id)
+        context = Context(
+            cited_titles=tuple(row["source_title"] for row in citations if row["source_title"]),
+            publishers=tuple(row["publisher"] for row in citations if row["publisher"]),
+        )
+        return judge(observe(answer, now, read_page), context, self._policy)
+
+    def _remember(self, link_id: int, capture: Capture, judged: str, *, good: bool) -> None:
+        archive, now = self._desk.store.archive, self._desk.clock.now()
+        for row in archive.add_captures(link_id, [capture], now):
+            if row["archive_url"] == capture.archive_url:
+                passed = good and now - capture.captured_at >= ONE_DAY
+                archive.judge_capture(row["id"], now, judged, passed=passed, lives=good)
+
+    async def one_claim(self, done: Done, situation_of: Callable[[ArchiveTask], Situation]) -> bool:
+        """Check one `archive_url` as written in a file, if there is an unchecked one."""
+        archive, now = self._desk.store.archive, self._desk.clock.now()
+        rows = archive.unchecked_claims(1)
+        if not rows:
+            return False
+        row = rows[0]
+        link = row["link_wire"] or row["cited_url"]
+        base = self._desk.settings.archive.playback_url
+        claim = read_claim(row["archive_url_in_file"], link, base)
+        if claim.verdict is not None or claim.capture is None:
+            archive.set_claim(row["id"], claim.verdict or Claim.NOT_A_CAPTURE, now)
+            return True
+        done.claims += 1
+        answer = await self._play(claim.capture)
+        finding = self._judge(row["link_id"], answer, now) if row["link_id"] else None
+        verdict = judge_claim(answer, finding, claim.capture, link)
+        now = self._desk.clock.now()
+        if verdict is None:
+            archive.claim_unanswered(row["id"], now)
+            return False
+        with self._desk.store.atomic():
+            archive.set_claim(row["id"], verdict, now)
+            if verdict is Claim.CONFIRMED and row["link_id"]:
+                self._adopt(archive.task(row["link_id"]), claim.capture, situation_of)
+        return True
+
+    def _adopt(
+        self,
+        task: ArchiveTask,
+        capture: Capture,
+        situation_of: Callable[[ArchiveTask], Situation],
+    ) -> None:
+        """Take a confirmed claim in as a capture of the link."""
+        self._remember(task.link_id, capture, "ok", good=True)
+        adopted = steps.adopt(
+            from_json(task.record),
+            capture,
+            situation_of(task),
+            self._desk.clock.now(),
+            self._desk.settings.archive,
+        )
+        self._keeping.save(task, Step(adopted, captures=(capture,)))
+
+
+def _lookup_trouble(answer: LookupAnswer) -> Trouble:
+    return _LOOKUP_TROUBLES.get(answer.outcome, Trouble.NONE)

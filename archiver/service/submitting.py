@@ -1,0 +1,202 @@
+"""Submissions: budgets asked, intent written, then the wire; the answer comes in its own time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from archiver.archiving import pacing, steps
+from archiver.archiving.answers import JobState, Outcome, SubmitAnswer, Trouble
+from archiver.archiving.pacing import Account, Usage, WaitUntil
+from archiver.archiving.pipeline import Action, ArchiveRecord, Situation, Submit
+from archiver.archiving.refusals import Kind, refusal_for
+from archiver.service.archive_clients import ArchiveClients
+from archiver.service.breakers import Breakers
+from archiver.service.desk import Desk
+from archiver.service.keeping import Keeping, progress_of
+from archiver.store import ArchiveTask
+
+# The account's own figures are asked for this often at most.
+_ACCOUNT_HOLDS_SECONDS = 300.0
+
+# How long an unanswered submission of any process counts as being on its way: a job lives for
+# about an hour (reference wayback §1.6), an anonymous save answers within minutes or not at all.
+_ON_ITS_WAY = {"spn2": timedelta(minutes=70), "anonymous": timedelta(minutes=3)}
+
+Again = Callable[[ArchiveTask], tuple[ArchiveRecord, Situation, Action]]
+Polled = tuple[ArchiveTask, ArchiveRecord, Situation]
+
+
+class Submitting:
+    """Sends submissions within the budgets and asks how jobs stand."""
+
+    def __init__(
+        self, desk: Desk, clients: ArchiveClients, breakers: Breakers, keeping: Keeping
+    ) -> None:
+        """Work at a desk through the archive's clients."""
+        self._desk = desk
+        self._clients = clients
+        self._breakers = breakers
+        self._keeping = keeping
+        self._sending: dict[int, asyncio.Task[None]] = {}
+        self._account: Account | None = None
+        self._account_asked_at = float("-inf")
+
+    @property
+    def busy(self) -> frozenset[int]:
+        """Return the links whose submission is on the wire."""
+        return frozenset(self._sending)
+
+    async def begin(self, task: ArchiveTask, action: Submit, again: Again) -> WaitUntil | None:
+        """Submit one link, or say until when to wait.
+
+        `again` plans anew from a freshly read task: under the write lock, because another
+        process may have been faster.
+        """
+        await self._ask_account(action.backend)
+        now = self._desk.clock.now()
+        allowed = pacing.allow_submit(
+            self._breakers.all(),
+            self._usage(action.backend, task.host),
+            self._desk.settings.archive,
+            now,
+            backend=action.backend,
+            host=task.host if self._spaces_hosts else "",
+            reserved=action.reserved,
+            keys_mark=self._clients.keys_mark,
+        )
+        if isinstance(allowed, WaitUntil):
+            return allowed
+        with self._desk.store.atomic():
+            task = self._desk.store.archive.task(task.link_id)
+            record, situation, planned = again(task)
+            if not isinstance(planned, Submit):
+                return WaitUntil(now + timedelta(seconds=1), "changed-meanwhile", is_pace=True)
+            begun = steps.begin_submit(record, planned, now)
+            attempt_id = self._desk.store.archive.begin_attempt(
+                task.link_id, planned.url, planned.backend, now, progress_of(begun, now)
+            )
+        sending = asyncio.create_task(self._send(task, begun, situation, planned, attempt_id))
+        self._sending[task.link_id] = sending
+        sending.add_done_callback(lambda _: self._sending.pop(task.link_id, None))
+        return None
+
+    @property
+    def _spaces_hosts(self) -> bool:
+        """Say whether two pages of one host are submitted a minute apart: not on loopback."""
+        return self._desk.settings.archive.save_url.startswith("https://")
+
+    async def _send(
+        self,
+        task: ArchiveTask,
+        begun: ArchiveRecord,
+        situation: Situation,
+        action: Submit,
+        attempt_id: int,
+    ) -> None:
+        answer = await self._wire(action)
+        self._note(answer, action.backend, task.host)
+        now = self._desk.clock.now()
+        step = steps.after_submit(begun, answer, situation, now, self._desk.settings.archive)
+        self._keeping.save(task, step, attempt_id)
+
+    async def _wire(self, action: Submit) -> SubmitAnswer:
+        if self._clients.account is None:
+            return await self._clients.saver.submit(action.url)
+        return await self._clients.account.submit(
+            action.url, unless_newer_than=action.unless_newer_than
+        )
+
+    def _note(self, answer: SubmitAnswer, backend: str, host: str) -> None:
+        self._breakers.note(
+            answer.trouble,
+            pacing.SUBMITS,
+            answer.retry_after,
+            backend=backend,
+            keys_mark=self._clients.keys_mark,
+        )
+        self._note_host(host, answer.outcome, answer.code, answer.trouble)
+
+    def _note_host(self, host: str, outcome: Outcome, code: str, trouble: Trouble) -> None:
+        """Rest a site that refuses the archive again and again."""
+        if trouble is not Trouble.NONE or outcome is Outcome.UNKNOWN:
+            return
+        refused = outcome in (Outcome.REFUSED, Outcome.FAILED)
+        row = refusal_for(code) if refused else None
+        pause = row.again if row is not None and row.kind is Kind.HOST else None
+        self._breakers.note_host(host, refused=refused, pause=pause)
+
+    async def poll(self, polled: Sequence[Polled]) -> None:
+        """Ask how jobs stand, all in one request, and fold the answers in."""
+        if self._clients.account is None:
+            return
+        jobs = {record.job_id: task.wire for task, record, _ in polled if record.job_id}
+        answers = await self._clients.account.poll(jobs)
+        now = self._desk.clock.now()
+        for task, record, situation in polled:
+            answer = answers.get(record.job_id or "")
+            if answer is None:
+                continue
+            if answer.trouble is not Trouble.NONE:
+                self._breakers.note(
+                    answer.trouble,
+                    pacing.SUBMITS,
+                    answer.retry_after,
+                    backend="spn2",
+                    keys_mark=self._clients.keys_mark,
+                )
+            if answer.state is JobState.ERROR:
+                self._note_host(task.host, Outcome.FAILED, answer.code, answer.trouble)
+            settings = self._desk.settings.archive
+            self._keeping.save(task, steps.after_poll(record, answer, situation, now, settings))
+
+    async def _ask_account(self, backend: str) -> None:
+        """Ask for the account's own figures: free of cost, and the proof that the keys are good."""
+        clock = self._desk.clock
+        account = self._clients.account
+        if backend != "spn2" or account is None or self._keys_refused():
+            return
+        if clock.monotonic() - self._account_asked_at < _ACCOUNT_HOLDS_SECONDS:
+            return
+        self._account_asked_at = clock.monotonic()
+        figures, trouble = await account.user_status()
+        self._account = figures
+        if trouble is not Trouble.NONE:
+            self._breakers.note(
+                trouble, pacing.SUBMITS, None, backend=backend, keys_mark=self._clients.keys_mark
+            )
+
+    def _keys_refused(self) -> bool:
+        breaker = self._breakers.all().get("keys-spn2")
+        return breaker is not None and breaker.mark == self._clients.keys_mark
+
+    def _usage(self, backend: str, host: str) -> Usage:
+        archive, now = self._desk.store.archive, self._desk.clock.now()
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        return Usage(
+            today=len(archive.attempts_since(midnight, backend)),
+            recent=archive.attempts_since(now - timedelta(minutes=1), backend),
+            running=max(len(self._sending), archive.running(backend, now - _ON_ITS_WAY[backend])),
+            host_last_at=archive.last_attempt_at_host(host),
+            account=self._account,
+        )
+
+    async def wait_for_one(self) -> bool:
+        """Wait until one submission on the wire is answered; False when none is."""
+        if not self._sending:
+            return False
+        await asyncio.wait(set(self._sending.values()), return_when=asyncio.FIRST_COMPLETED)
+        return True
+
+    async def finish(self) -> None:
+        """Wait for the answers to all submissions on the wire."""
+        if self._sending:
+            await asyncio.wait(set(self._sending.values()))
+
+    async def cancel(self) -> None:
+        """Leave submissions on the wire: their outcome is unknown and will be looked up."""
+        sending = list(self._sending.values())
+        for task in sending:
+            task.cancel()
+        await asyncio.gather(*sending, return_exceptions=True)

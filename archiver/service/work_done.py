@@ -1,0 +1,29 @@
+"""What a round of archive work came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(slots=True)
+class Done:
+    """How many requests of each kind were made, and why the round ended (reason: until)."""
+
+    lookups: int = 0
+    submissions: int = 0
+    polls: int = 0
+    verifications: int = 0
+    claims: int = 0
+    waits: dict[str, datetime] = field(default_factory=dict)
+
+    @property
+    def anything(self) -> int:
+        """Return how many requests of any kind were made."""
+        return self.lookups + self.submissions + self.polls + self.verifications + self.claims
+
+    def __str__(self) -> str:
+        return (
+            f"{self.lookups} look-ups, {self.submissions} submissions,"
+            f" {self.verifications} captures played back, {self.claims} claims checked"
+        )

@@ -116,6 +116,15 @@ class Checking:
             finding = judge(observation, context, self._policy)
         return Seen(link, observation, context, finding, case.carries_title)
 
+    async def record(self, link: KnownLink, tape: Tape) -> tuple[Observation, Finding]:
+        """Fetch a link once more, everything kept on a tape, and judge what came.
+
+        No look: no belief moves. Raises HostUnavailable when nothing may be sent now.
+        """
+        observation = await self._fetcher.record(link.wire, tape, on_page=read_page)
+        context = self._with_neighbours(link, observation, self._context(link))
+        return observation, judge(observation, context, self._policy)
+
     def _context(self, link: KnownLink) -> Context:
         first, last = link.first_good, link.last_good
         return Context(

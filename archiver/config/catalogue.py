@@ -28,7 +28,6 @@ NOT_YET_EFFECTIVE = frozenset(
         "archive.submits_per_minute",
         "archive.slots",
         "archive.daily",
-        "archive.local",
     }
 )
 MODES_NOT_BUILT = frozenset({"spn2"})

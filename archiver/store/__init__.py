@@ -13,6 +13,7 @@ from pathlib import Path
 from archiver.errors import DatabaseUnusable
 from archiver.store.archive import Archive, ArchiveTask, Progress, as_captures
 from archiver.store.citations import Citations, Removals, ScannedFile
+from archiver.store.copies import CopiedRecord, Copies
 from archiver.store.counting import Counting
 from archiver.store.database import (
     READER_PATIENCE_SECONDS,
@@ -34,6 +35,7 @@ from archiver.store.queries import Queries
 
 __all__ = [
     "ArchiveTask",
+    "CopiedRecord",
     "DaemonLock",
     "Database",
     "KnownLink",
@@ -63,6 +65,7 @@ class Store:
         self.looks = Looks(database)
         self.hosts = Hosts(database)
         self.archive = Archive(database)
+        self.copies = Copies(database)
         self.journal = Journal(database)
         self.outbox = Outbox(database)
         self.queries = Queries(database)

@@ -351,6 +351,48 @@ def m002_notifications(database: Database) -> None:
     _run_script(database, NOTIFICATIONS)
 
 
+LOCAL_COPIES = """
+CREATE TABLE local_files (
+    name TEXT PRIMARY KEY,
+    opened_at TEXT NOT NULL,
+    size INTEGER NOT NULL DEFAULT 0,
+    closed_at TEXT,
+    gone_at TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE local_copies (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    link_id INTEGER REFERENCES links(id) ON DELETE SET NULL,
+    captured_at TEXT NOT NULL,
+    url TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    file TEXT NOT NULL REFERENCES local_files(name),
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    truncated TEXT,
+    is_page INTEGER NOT NULL
+) STRICT;
+CREATE INDEX local_copies_link ON local_copies(link_id, id);
+CREATE INDEX local_copies_digest ON local_copies(digest);
+
+CREATE TABLE local_tries (
+    link_id INTEGER PRIMARY KEY REFERENCES links(id) ON DELETE CASCADE,
+    tried_at TEXT NOT NULL,
+    copied_at TEXT,
+    tries INTEGER NOT NULL DEFAULT 0,
+    outcome TEXT
+) STRICT;
+"""
+
+
+@migrations()
+def m003_local_copies(database: Database) -> None:
+    """Create the index of copies of our own."""
+    _run_script(database, LOCAL_COPIES)
+
+
 def _run_script(database: Database, script: str) -> None:
     """Run statements one by one: `executescript` would commit the migration's transaction."""
     for statement in script.split(";\n"):

@@ -18,7 +18,7 @@ from archiver.text import shown
 
 COMMAND_SECONDS = 30.0
 # How long a program may take to end by itself once it was asked to.
-_GRACE_SECONDS = 2.0
+_GRACE_SECONDS = 1.0
 # The end of what it wrote is where a mistake is explained.
 _OUTPUT_LIMIT = 4 * 1024
 _SHOWN_LIMIT = 200

@@ -1,0 +1,57 @@
+"""A receiver on loopback: remembers what was posted, answers as it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+
+@dataclass(slots=True)
+class Received:
+    """One POST as it came."""
+
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Receiver:
+    """Answers each request with the next of `answers` (status, headers), else with 200."""
+
+    url: str = ""
+    received: list[Received] = field(default_factory=list)
+    answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    hang: float = 0.0
+
+    async def take(self, request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        body = await request.read()
+        self.received.append(Received(request.raw_path, headers, body))
+        await asyncio.sleep(self.hang)
+        status, extra = self.answers.pop(0) if self.answers else (200, {})
+        return web.Response(status=status, headers=extra, text="taken")
+
+    def targets(self) -> list[str]:
+        return [each.target for each in self.received]
+
+
+@asynccontextmanager
+async def receiver() -> AsyncIterator[Receiver]:
+    told = Receiver()
+    application = web.Application()
+    application.router.add_route("*", "/{tail:.*}", told.take)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    told.url = f"http://127.0.0.1:{port}"
+    try:
+        yield told
+    finally:
+        await runner.cleanup()

@@ -10,6 +10,7 @@ from archiver.errors import Offline
 from archiver.service.archiving import Archiving
 from archiver.service.checking import Checking
 from archiver.service.desk import Desk
+from archiver.service.notifying import DONE, INTERRUPTED, Notifying
 from archiver.service.report import write_reports
 from archiver.service.rounds import Summary, look_at_due
 from archiver.service.scan import Scan, scan
@@ -38,11 +39,23 @@ async def one_pass(
     archive_time: timedelta = DEFAULT_ARCHIVE_TIME,
     accept_removals: bool = False,
 ) -> Pass:
-    """Do everything that is due once, then write the reports.
+    """Do everything that is due once, then write the reports and tell who is to be told.
 
     Raises Offline (exit 4) when the looks show that we have no way out: then nothing is judged,
     nothing submitted, no report written.
     """
+    async with Notifying(desk) as notifying:
+        try:
+            with notifying.run() as note:
+                result = await _work(desk, archive_time, accept_removals)
+                note.ended(INTERRUPTED if desk.stopping else DONE, str(result.looks))
+        finally:
+            await notifying.finish()
+    _count_what_is_left(desk, result)
+    return result
+
+
+async def _work(desk: Desk, archive_time: timedelta, accept_removals: bool) -> Pass:
     journal, clock = desk.store.journal, desk.clock
     journal.close_interrupted(clock.now())
     desk.store.looks.release_stale(clock.now(), "run:")
@@ -65,7 +78,6 @@ async def one_pass(
         outcome = "interrupted" if desk.stopping else "done"
     finally:
         journal.end(run_id, clock.now(), outcome, {"looks": result.looks.looks})
-    _count_what_is_left(desk, result)
     return result
 
 

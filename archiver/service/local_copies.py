@@ -59,6 +59,11 @@ class Copied:
     failures: int = 0
     full: bool = False
 
+    @property
+    def anything(self) -> bool:
+        """Say whether there is anything to tell."""
+        return bool(self.copies or self.failures or self.full)
+
     def __str__(self) -> str:
         text = f"{self.copies} local copies made"
         if self.failures:

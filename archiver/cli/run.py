@@ -97,6 +97,8 @@ def _summary(result: Pass) -> list[str]:
         f"Made {looks}; {looks.changes} verdicts changed.",
         f"Archive: {result.archive}.",
     ]
+    if result.copies.anything:
+        lines.append(f"{result.copies}.")
     for reason, until in result.archive.waits.items():
         lines.append(f"The archive part waits until {until:%Y-%m-%d %H:%M} UTC ({reason}).")
     lines += [f"The report is in {path}" for path in result.reports]

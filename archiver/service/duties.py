@@ -11,12 +11,15 @@ from archiver.service import maintenance, rounds
 from archiver.service.archiving import READING, SUBMITTING, VERIFYING, Archiving
 from archiver.service.checking import Checking
 from archiver.service.desk import Desk, log
+from archiver.service.local_copies import LocalCopies
 from archiver.service.notifying import DONE, INTERRUPTED, OFFLINE, Notifying
 from archiver.service.report import write_reports
 from archiver.service.scan import scan
 
 # One tick of archive work ends before the next would begin to pile up.
 _ARCHIVE_TICK = timedelta(minutes=10)
+# Looks come first: a long list of pages to copy waits for the next tick.
+_COPY_TICK = timedelta(minutes=10)
 
 
 class Duties:
@@ -26,6 +29,7 @@ class Duties:
         """Work at a desk; nothing is opened yet."""
         self._desk = desk
         self._checking = Checking(desk)
+        self._copies = LocalCopies(self._checking)
         self._archiving = Archiving(desk)
         self._notifying = Notifying(desk)
         self._stale = False
@@ -44,6 +48,7 @@ class Duties:
     ) -> None:
         await self._notifying.__aexit__(kind, error, trace)
         await self._archiving.__aexit__(kind, error, trace)
+        self._copies.close()
         await self._checking.__aexit__(kind, error, trace)
 
     def settings_changed(self) -> None:
@@ -55,6 +60,7 @@ class Duties:
             self._stale = False
             await self.__aexit__(None, None, None)
             self._checking = Checking(self._desk)
+            self._copies = LocalCopies(self._checking)
             self._archiving = Archiving(self._desk)
             self._notifying = Notifying(self._desk)
             await self.__aenter__()
@@ -69,10 +75,21 @@ class Duties:
         return f"{found.citations} citations of {found.links} links"
 
     async def check(self) -> str:
-        """Look at the links that are due, unless we are offline and it is too soon to try."""
+        """Look at the links that are due, unless we are offline and it is too soon to try.
+
+        Then keep copies of our own, where the settings want that.
+        """
         await self._fresh()
         if self._waits_offline():
             return ""
+        said = await self._look_at_due()
+        if not self._is_offline():
+            copied = await self._copies.work(_COPY_TICK)
+            if copied.anything:
+                log.info("check: %s", copied)
+        return said
+
+    async def _look_at_due(self) -> str:
         journal, clock = self._desk.store.journal, self._desk.clock
         if not self._desk.store.queries.due_count(clock.now()):
             self._notifying.nothing_due()

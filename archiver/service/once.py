@@ -10,6 +10,7 @@ from archiver.errors import Offline
 from archiver.service.archiving import Archiving
 from archiver.service.checking import Checking
 from archiver.service.desk import Desk
+from archiver.service.local_copies import Copied, LocalCopies
 from archiver.service.notifying import DONE, INTERRUPTED, Notifying
 from archiver.service.report import write_reports
 from archiver.service.rounds import Summary, look_at_due
@@ -27,6 +28,7 @@ class Pass:
     scan: Scan
     looks: Summary = field(default_factory=Summary)
     archive: Done = field(default_factory=Done)
+    copies: Copied = field(default_factory=Copied)
     reports: list[Path] = field(default_factory=list)
     left_lookups: int = 0
     left_submissions: int = 0
@@ -63,7 +65,11 @@ async def _work(desk: Desk, archive_time: timedelta, accept_removals: bool) -> P
     result = Pass(await scan(desk, accept_removals=accept_removals))
     outcome = "failed"
     try:
-        async with Checking(desk) as checking, Archiving(desk) as archiving:
+        async with (
+            Checking(desk) as checking,
+            Archiving(desk) as archiving,
+            LocalCopies(checking) as copies,
+        ):
             result.looks = await look_at_due(checking, run_id)
             if result.looks.offline:
                 outcome = "offline"
@@ -73,6 +79,8 @@ async def _work(desk: Desk, archive_time: timedelta, accept_removals: bool) -> P
             if not desk.stopping and result.archive.anything:
                 # A death that waited for the archive's answer is settled in the same pass.
                 await look_at_due(checking, run_id)
+            if not desk.stopping:
+                result.copies = await copies.work(archive_time)
         if not desk.stopping:
             result.reports = write_reports(desk)
         outcome = "interrupted" if desk.stopping else "done"

@@ -85,7 +85,7 @@ class Duties:
         said = await self._look_at_due()
         if not self._is_offline():
             copied = await self._copies.work(_COPY_TICK)
-            if copied.anything:
+            if copied.copies or copied.failures:
                 log.info("check: %s", copied)
         return said
 

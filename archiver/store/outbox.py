@@ -1,9 +1,9 @@
 """The outbox of notifications: what nobody was told yet, and who still has to be told.
 
-`changes` is where news of verdicts waits (`notified_at` NULL); for archive states a link keeps
-the one that was told last. A digest is stored whole, together with one delivery for each
-channel, in the transaction that marks its news as told: so that it is sent again with the same
-id and the same bytes until it arrives, whatever happens to the process in between.
+A link keeps what was last told of it; `changes.notified_at` says when a flip was handed over or
+found to be no news. A digest is stored whole, together with one delivery for each channel, in
+the transaction that marks its news as told: so that it is sent again with the same id and the
+same bytes until it arrives, whatever happens to the process in between.
 """
 
 from __future__ import annotations
@@ -19,23 +19,29 @@ from archiver.store.database import Database
 # Contract §2, archive states: those in which there is no copy to rely on, and no work under way.
 _FAILED = "('lost', 'excluded', 'unarchivable', 'unrecoverable')"
 
-# A death and the recovery from it that both wait cancel each other out; what a link is now has
-# to agree. One link is news once: its death before its copies, its copies before its recovery.
+# News is where what a link is differs from what was last told of it, so that a death and a
+# recovery that both wait cancel each other out, and a way round over `blocked` is no matter.
+# One link is news once: its death before its copies, its copies before its recovery.
 _NEWS = f"""
-WITH flips AS (
-    SELECT link_id, sum(to_verdict = 'dead')
-           - sum(from_verdict = 'dead' AND to_verdict IN ('ok', 'moved')) AS net
-      FROM changes WHERE notified_at IS NULL GROUP BY link_id),
-news AS (
+WITH news AS (
     SELECT l.id AS link_id, CASE
-           WHEN :dead AND f.net > 0 AND l.verdict = 'dead' THEN 'dead'
+           WHEN :dead AND l.verdict = 'dead' AND NOT l.told_dead THEN 'dead'
            WHEN :archive_failed AND l.archive_state IN {_FAILED}
                 AND l.told_archive_state IS NOT l.archive_state THEN 'archive-failed'
-           WHEN :recovered AND f.net < 0 AND l.verdict IN ('ok', 'moved') THEN 'recovered'
+           WHEN :recovered AND l.told_dead AND l.verdict IN ('ok', 'moved') THEN 'recovered'
            END AS occasion
-      FROM links l LEFT JOIN flips f ON f.link_id = l.id
-     WHERE l.cited = 1 AND l.ignored = 0)
+      FROM links l WHERE l.cited = 1 AND l.ignored = 0)
 """
+# What holds from then on: a link that lives again may die anew, one with a good copy may fail.
+_NOW_TOLD = (
+    "UPDATE links SET told_dead = 1 WHERE verdict = 'dead' AND NOT told_dead AND cited = 1"
+    " AND ignored = 0",
+    "UPDATE links SET told_dead = 0 WHERE told_dead AND verdict IN ('ok', 'moved')",
+    f"UPDATE links SET told_archive_state = archive_state WHERE archive_state IN {_FAILED}"
+    " AND told_archive_state IS NOT archive_state AND cited = 1 AND ignored = 0",
+    "UPDATE links SET told_archive_state = NULL WHERE told_archive_state IS NOT NULL"
+    " AND archive_state IN ('captured', 'archived')",
+)
 _STANDING = f"""
 WITH news AS (
     SELECT l.id AS link_id, CASE
@@ -111,19 +117,13 @@ class Outbox:
             self.pass_over(now)
 
     def pass_over(self, now: datetime) -> None:
-        """Count all news as told; a link that got a good copy again may fail anew."""
+        """Count all news as told."""
         with self._database.atomic():
             self._database.execute(
                 "UPDATE changes SET notified_at = ? WHERE notified_at IS NULL", [to_stamp(now)]
             )
-            self._database.execute(
-                f"UPDATE links SET told_archive_state = archive_state WHERE archive_state IN"
-                f" {_FAILED} AND told_archive_state IS NOT archive_state"
-            )
-            self._database.execute(
-                "UPDATE links SET told_archive_state = NULL WHERE told_archive_state IS NOT NULL"
-                " AND archive_state IN ('captured', 'archived')"
-            )
+            for statement in _NOW_TOLD:
+                self._database.execute(statement)
 
     def has_baseline(self) -> bool:
         """Say whether the first digest of all was made."""

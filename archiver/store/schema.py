@@ -340,6 +340,7 @@ CREATE TABLE deliveries (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX deliveries_open ON deliveries(channel, digest) WHERE next_at IS NOT NULL;
 
+ALTER TABLE links ADD COLUMN told_dead INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE links ADD COLUMN told_archive_state TEXT;
 CREATE INDEX changes_untold ON changes(link_id) WHERE notified_at IS NULL;
 """

@@ -59,6 +59,10 @@ def _looks_like_challenge(case: Case) -> bool:
         return False
     named = (case.is_small or not case.is_good_status) and (
         phrases.has_segment(case.page.title, walls.CHALLENGE_TITLES)
+        or (
+            case.status not in _REFUSED
+            and phrases.has_segment(case.page.title, walls.STATUS_TITLES)
+        )
     )
     if CHALLENGE in signs or named:
         return True
@@ -86,10 +90,10 @@ def walled_redirect(case: Case) -> Finding | None:
         return None
     if case.is_good_status and case.is_same_document:
         return None
-    if places.is_login(case.cited, case.final):
-        return case.blocked("login-wall")
     if places.is_consent(case.final):
         return case.blocked("consent-wall")
+    if places.is_login(case.cited, case.final):
+        return case.blocked("login-wall")
     if places.is_robot_page(case.cited, case.final):
         return case.blocked("challenge")
     return None

@@ -45,6 +45,8 @@ _MARKERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (PARKING, ("parklogic.com",)),
     (PARKING, ("l.cdn-fileserver.com/bping.php",)),
     (PARKING, ("bodis.com",)),
+    (PARKING, ('location.href="/lander"',)),
+    (PARKING, ("location.href='/lander'",)),
     (CHALLENGE, ("_cf_chl_opt",)),
     (CHALLENGE, ("__cf_chl_",)),
     (CHALLENGE, ("captcha-delivery.com",)),
@@ -62,7 +64,8 @@ _MARKERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (CHALLENGE, ("blocked by network security",)),
     (CHALLENGE, ("whoa there, pardner",)),
     (CHALLENGE, ("Prove your humanity",)),
-    (CHALLENGE, ("error code: 10",)),
+    # Cloudflare's refusals; 1016 and 1033 are outages of the site (reference checking §4.1, §5.1).
+    *((CHALLENGE, (f"error code: {code}",)) for code in (*range(1006, 1011), 1015, 1020)),
     (CHALLENGE_TRACE, ("/cdn-cgi/challenge-platform/",)),
     (CHALLENGE_TRACE, ("window._pxAppId",)),
     (CHALLENGE_TRACE, ("Press & Hold",)),
@@ -86,7 +89,15 @@ _MARKERS: tuple[tuple[str, tuple[str, ...]], ...] = (
 _MARKER_BYTES = tuple((name, tuple(map(str.encode, needles))) for name, needles in _MARKERS)
 _PARKING_MARKERS = tuple(row for row in _MARKER_BYTES if row[0] == PARKING)
 # Each row of them contains one of these.
-_PARKING_HINTS = (b"park", b"sedoP", b"adblockkey", b"LANDER_S", b"-fileserver", b"bodis.com")
+_PARKING_HINTS = (
+    b"park",
+    b"sedoP",
+    b"adblockkey",
+    b"LANDER_S",
+    b"-fileserver",
+    b"bodis.com",
+    b"/lander",
+)
 _BROKEN = (
     b"Error establishing a database connection",
     b"mysqli_connect",

@@ -26,9 +26,8 @@ CHALLENGE_TITLES = frozenset(
             *("making sure you re not a bot", "one moment please", "checking your browser"),
             *("please verify you are a human", "security verification", "client challenge"),
             *("ddos protection", "captcha", "captcha challenge", "request rejected"),
-            *("403 forbidden", "forbidden", "request blocked", "blocked", "request unsuccessful"),
-            *("you are being rate limited", "rate limited", "too many requests"),
-            *("429 too many requests", "sucuri website firewall", "access blocked"),
+            *("request blocked", "blocked", "request unsuccessful", "access blocked"),
+            *("you are being rate limited", "rate limited", "sucuri website firewall"),
             *("unusual traffic detected", "verify you are human", "prove your humanity"),
             *("un instant", "un momento", "einen moment", "nur einen moment", "een moment geduld"),
             *("accès refusé", "zugriff verweigert", "acceso denegado", "accesso negato"),
@@ -36,6 +35,10 @@ CHALLENGE_TITLES = frozenset(
             *("检测到异常流量", "安全验证", "访问被拒绝", "アクセスが拒否されました"),
         ),
     )
+)
+# A title that only repeats its status names no wall: with that status the status is the reason.
+STATUS_TITLES = frozenset(
+    {"403 forbidden", "forbidden", "too many requests", "429 too many requests"}
 )
 REGION = re.compile(
     "|".join(

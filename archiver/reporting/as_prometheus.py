@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from archiver.model import ArchiveState
+from archiver.model import ArchiveState, Verdict
 from archiver.reporting.operations import Operations
 from archiver.reporting.report import ReportData
 from archiver.text import shown
@@ -103,7 +103,10 @@ def _of_service(figures: Operations) -> Iterator[Metric]:
 
 def _of_history(figures: Operations) -> Iterator[Metric]:
     yield _counter("archiver_checks", "Looks at links ever recorded.", figures.looks)
-    changes = {(was, now): count for was, now, count in figures.changes}
+    # Every pair from the start: Prometheus sees an increase only of a series it knew before.
+    words = [verdict.value for verdict in Verdict]
+    changes = {(was, now): 0 for was in words for now in words if was != now}
+    changes |= {(was, now): count for was, now, count in figures.changes}
     yield _counter("archiver_changes", "Changes of what is believed.", changes, ["was", "now"])
     ended = {run.outcome: run.ended_at.timestamp() for run in figures.runs}
     yield _gauge(

@@ -55,6 +55,9 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def _retire(self, transport: asyncio.Transport) -> None:
+        if self._current_request is None:
+            self.force_close()
+            return
         self.close()
         self._timer = asyncio.get_running_loop().call_later(_GRACE_SECONDS, transport.abort)
 

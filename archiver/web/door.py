@@ -129,7 +129,7 @@ def _number(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 def _token_in(authorization: str) -> bytes | None:
     """Return the token of an Authorization header (RFC 6750 §2.1, RFC 7617 §2)."""
     scheme, _, rest = authorization.strip().partition(" ")
-    value = rest.strip().encode("utf-8", "surrogateescape")
+    value = rest.strip().encode("utf-8", "backslashreplace")
     if scheme.lower() == "bearer":
         return value
     if scheme.lower() != "basic":

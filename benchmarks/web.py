@@ -158,7 +158,7 @@ def _page(source: random.Random) -> tuple[bytes, bytes, bytes]:
     return head.encode(), middle.encode(), end.encode()
 
 
-class _Site:
+class Site:
     """All answers."""
 
     def __init__(self) -> None:
@@ -184,9 +184,13 @@ class _Site:
             status, words = _STATUS[behaviour]
             body = f"<html><head><title>{status} {words}</title></head><h1>{words}</h1></html>"
             return _answer(status, words, body.encode() + b"<!-- -->" * 64)
+        return _answer(200, "OK", self.body(path))
+
+    def body(self, path: str) -> bytes:
+        """Return the page at a path where all is well."""
         head, middle, end = self._pages[crc32(path.encode()) % _PAGES]
         title = title_of(path).encode()
-        return _answer(200, "OK", b"".join((head, title, middle, title, end)))
+        return b"".join((head, title, middle, title, end))
 
 
 def _answer(status: int, words: str, body: bytes, kind: str = "text/html; charset=utf-8") -> bytes:
@@ -201,7 +205,7 @@ def _answer(status: int, words: str, body: bytes, kind: str = "text/html; charse
 class _Server(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, site: _Site) -> None:
+    def __init__(self, site: Site) -> None:
         self._site = site
         self._heard = b""
         self._transport: asyncio.Transport | None = None
@@ -293,7 +297,7 @@ def _sockets() -> tuple[list[socket.socket], int]:
 
 
 async def _serve(tls: Path | None) -> None:
-    site = _Site()
+    site = Site()
     loop = asyncio.get_running_loop()
     contexts = {80: None} if tls is None else {80: None, 443: _names_of_tls(tls)}
     ports = {}

@@ -228,6 +228,8 @@ class Archiving:
         """Wait for an answer under way, the pace, or a job's next poll; False when for none."""
         clock = self.desk.clock
         if await self._submitting.wait_for_one():
+            # A slot is free again: who waited for one need not sleep its pause out.
+            self._waiting.clear()
             self._poll_until = clock.monotonic() + POLL_PATIENCE.total_seconds()
             return True
         moments = list(self._waiting.values())

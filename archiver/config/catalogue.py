@@ -23,14 +23,8 @@ NOT_YET_EFFECTIVE = frozenset(
         "database.keep_looks",
         "archive.availability_url",
         "archive.aggregator_url",
-        "archive.access_key_file",
-        "archive.secret_key_file",
-        "archive.submits_per_minute",
-        "archive.slots",
-        "archive.daily",
     }
 )
-MODES_NOT_BUILT = frozenset({"spn2"})
 FORMATS_NOT_BUILT: frozenset[str] = frozenset()
 
 

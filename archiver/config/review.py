@@ -35,14 +35,8 @@ _CAUTIOUS = {"check.strong_looks": 3, "check.strong_days": 3, "check.weak_looks"
 def require_usable(loaded: Loaded, environ: Mapping[str, str]) -> None:
     """Raise ConfigurationError unless all that the settings name is there and built.
 
-    Folders of events, files with certificates, keys or tokens, and the archive mode.
+    Folders of events, files with certificates, keys or tokens, keys for the mode that needs some.
     """
-    mode = loaded.settings.archive.mode
-    if mode in catalogue.MODES_NOT_BUILT:
-        raise ConfigurationError(
-            f'archive.mode = "{mode}" is not built in this version.',
-            'Set it to "auto": captures are then asked for anonymously.',
-        )
     for written, folder in loaded.event_folders:
         if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
             raise ConfigurationError(
@@ -56,7 +50,12 @@ def require_usable(loaded: Loaded, environ: Mapping[str, str]) -> None:
                 f"{option} names a file that cannot be read: {shown(file)}.",
                 "Mend its path or permissions.",
             )
-    account_keys(loaded, environ)
+    keys = account_keys(loaded, environ)
+    if loaded.settings.archive.mode == "spn2" and keys is None:
+        raise ConfigurationError(
+            'archive.mode is "spn2", but there are no account keys.',
+            'Give keys (docs/archiving.md says where), or set archive.mode = "auto".',
+        )
 
 
 def _readable(file: Path) -> bool:
@@ -78,8 +77,6 @@ def remarks(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[str]:
         refusal = keys_refusal(loaded, settings.archive.save_url)
         if refusal:
             yield f"The account keys are not sent to archive.save_url: {refusal}."
-        elif "spn2" in catalogue.MODES_NOT_BUILT:
-            yield "This version cannot use the account keys: captures are asked for anonymously."
     unbuilt = sorted(catalogue.FORMATS_NOT_BUILT.intersection(settings.report.formats))
     if unbuilt:
         yield f"report.formats names formats this version cannot write: {', '.join(unbuilt)}."

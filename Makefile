@@ -33,9 +33,8 @@ lint: $(VENV)/.stamp-test  ## Style and types
 	$(BIN)/mypy
 
 bench: $(VENV)/.stamp-test  ## Measure, and print the tables of benchmarks/
-	@for script in benchmarks/bench_*.py; do \
-		[ -e "$$script" ] || { echo "There is no benchmark yet."; exit 0; }; \
-		echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	@failed=0; for script in benchmarks/bench_*.py; do \
+		echo "== $$script"; $(BIN)/python "$$script" || failed=1; done; exit $$failed
 
 clean:  ## Remove what was built here, never a database, a report or a capture
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

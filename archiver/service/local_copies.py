@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 from archiver import __version__
 from archiver.archiving.local import (
@@ -302,6 +302,42 @@ def directory_of(desk: Desk) -> Path:
     directory = desk.loaded.path("archive.local.directory")
     assert directory is not None
     return directory
+
+
+def summary(desk: Desk) -> dict[str, Any]:
+    """Return what `status --json` says of the copies; sizes in bytes."""
+    settings = desk.settings.archive.local
+    return {
+        "enabled": settings.enabled,
+        "pages": desk.store.copies.count(),
+        "bytes": desk.store.copies.total(),
+        "max_total": settings.max_total,
+        "full": is_full(desk),
+    }
+
+
+def with_local_copies(desk: Desk, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield rows of a report with `local_copy`: where a copy of our own stands, or None.
+
+    `file` is written with the folder as configured. Rows stay as they are where no copy is kept.
+    """
+    copies = desk.store.copies
+    if not copies.count():
+        yield from rows
+        return
+    folder = PurePath(desk.settings.archive.local.directory)
+    for row in rows:
+        found = None if row["link_id"] is None else copies.of_link(row["link_id"])
+        if found is not None:
+            row["local_copy"] = {
+                "file": str(folder / found["file"]),
+                "offset": found["offset"],
+                "captured_at": found["captured_at"],
+                "truncated": found["truncated"],
+            }
+        else:
+            row["local_copy"] = None
+        yield row
 
 
 def is_full(desk: Desk) -> bool:

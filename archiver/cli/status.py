@@ -64,6 +64,7 @@ def _screen(status: dict[str, Any]) -> Iterator[str]:
         f"backlog    {backlog['lookups']} look-ups, {backlog['submissions']} submissions"
         f"{_estimate(backlog)}"
     )
+    yield from _copies(status["local_copies"])
     yield f"online     {online[status['online']]}"
     running = (
         f"running, pid {daemon['pid']}, since {daemon['since']}"
@@ -76,6 +77,14 @@ def _screen(status: dict[str, Any]) -> Iterator[str]:
     first, *rest = _health(status)
     yield f"health     {first}"
     yield from (f"         {line}" for line in rest)
+
+
+def _copies(copies: dict[str, Any]) -> Iterator[str]:
+    if not copies["enabled"] and not copies["pages"]:
+        return
+    used, limit = copies["bytes"] / 2**20, copies["max_total"] / 2**20
+    full = "; archive.local.max_total is reached: no more are made" if copies["full"] else ""
+    yield f"copies     {copies['pages']} pages, {used:.0f} of {limit:.0f} MiB{full}"
 
 
 def _counts(counted: dict[str, int]) -> str:

@@ -29,7 +29,9 @@ def render(data: ReportData) -> Iterator[str]:
 
 
 def _columns(row: Row) -> dict[str, Any]:
-    return {column: row[column] for column in STATUS_COLUMNS}
+    columns = {column: row[column] for column in STATUS_COLUMNS}
+    # A later addition, and only where copies of our own are kept (contract §4).
+    return {**columns, "local_copy": row["local_copy"]} if "local_copy" in row else columns
 
 
 def _members(values: Iterable[dict[str, Any]]) -> Iterator[str]:

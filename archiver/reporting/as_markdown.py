@@ -141,7 +141,7 @@ def _rows(
 
 
 def _item(view: RowView) -> str:
-    """Write a citation in three lines: what it is, what was seen, what to do."""
+    """Write a citation in a few lines: what it is, what was seen, what to do."""
     source = f"**{escape(view.title)}**" + (f" ({escape(view.details)})" if view.details else "")
     seen = [f"**{escape(view.verdict)}**: {escape(view.reason)}".rstrip(": ")]
     seen += [escape(text) for text in (view.since, view.alive) if text]
@@ -151,6 +151,7 @@ def _item(view: RowView) -> str:
     lines = [
         f"- {code(view.place)} {source}, {link(view.url or '(no address)', view.href)}",
         "  " + " · ".join([*seen, archive] if archive else seen),
+        *([f"  {escape(view.local_copy)}"] if view.local_copy else []),
         f"  **Next:** {_step(view.step)}",
     ]
     return "  \n".join(lines) + "\n"

@@ -46,6 +46,7 @@ class RowView:
     capture: str
     capture_href: str
     step: NextStep
+    local_copy: str = ""
 
 
 def safe_link(url: object) -> str:
@@ -76,6 +77,7 @@ def row_view(row: Row, now: datetime) -> RowView:
         capture=_capture_name(row),
         capture_href=safe_link(row["archive_url"]),
         step=step_of(row),
+        local_copy=_local_copy(row),
     )
 
 
@@ -85,6 +87,16 @@ def _details(row: Row) -> str:
     parts.append(f"tier {tier}" if tier is not None else None)
     parts.append(f"importance {importance}" if importance is not None else None)
     return " · ".join(shown(part) for part in parts if part)
+
+
+def _local_copy(row: Row) -> str:
+    """Name file and offset of a copy of our own, "" when there is none."""
+    copy = row.get("local_copy")
+    if not copy:
+        return ""
+    cut = ", not whole" if copy["truncated"] else ""
+    day = day_of(copy["captured_at"])
+    return f"own copy of {day}{cut}: {shown(copy['file'])} at offset {copy['offset']}"
 
 
 def _capture_name(row: Row) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from archiver.clock import to_stamp
 from archiver.model import ArchiveState
 from archiver.service.desk import Desk
+from archiver.service.local_copies import summary
 from archiver.service.health import examine, gather, next_runs
 from archiver.store import daemon_pid
 
@@ -43,6 +44,7 @@ def status(desk: Desk) -> dict[str, Any]:
             "last_run": None if last is None else last["ended_at"],
         },
         "due": queries.due_count(now),
+        "local_copies": summary(desk),
         "health": examine(facts, desk.settings, now).as_json(),
         "next_runs": next_runs(facts, desk.settings, now),
     }

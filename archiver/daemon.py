@@ -26,6 +26,7 @@ from archiver.service.diary import DUTIES, Diary
 from archiver.service.duties import Duties
 from archiver.service.health import database_answers, standstill_allowed
 from archiver.systemd import ServiceManager
+from archiver.web.door import require_servable
 from archiver.web.server import WebServer
 
 # How long work in flight may take after SIGTERM; systemd waits a minute (the unit).
@@ -66,6 +67,8 @@ class Daemon:
         desk.store.journal.close_interrupted(now)
         desk.store.journal.reopen_requests()
         desk.store.looks.release_stale(now, "run:")
+        # We hold the lock of the one `run`: whoever leased hosts as one before is dead.
+        desk.store.hosts.free("run:", now)
         desk.store.journal.set_state("daemon", {"pid": os.getpid(), "since": to_stamp(now)})
         async with self._duties, self._web:
             self._manager.ready("reading the event files")
@@ -95,7 +98,7 @@ class Daemon:
         self._manager.reloading()
         try:
             loaded = self._reload()
-            WebServer.check(loaded)
+            require_servable(loaded)
         except ConfigurationError as error:
             log.error("the configuration was not reloaded: %s", error)
         else:

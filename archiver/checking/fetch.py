@@ -109,16 +109,17 @@ class Fetcher:
     ) -> None:
         await self.wire.__aexit__(kind, error, trace)
 
-    async def look(self, url_wire: str, *, on_page: ReadPage) -> Observation:
+    async def look(self, url_wire: str, *, on_page: ReadPage, urgent: bool = False) -> Observation:
         """Look at one address; total for everything a server or a resolver does.
+
+        An `urgent` look goes to the front of its host's queue, with the same manners.
 
         Raises `HostUnavailable` when a host on the way may not be asked now (a pause it asked
         for, longer than our patience, or a lease of another process): then nothing was learnt,
         and the look is to be made at its `until`.
         """
-        return await self._travel(
-            url_wire, on_page, self._check.timeout.total_seconds(), self._check.max_redirects
-        )
+        seconds, hops = self._check.timeout.total_seconds(), self._check.max_redirects
+        return await self._travel(url_wire, on_page, seconds, hops, urgent=urgent)
 
     def network_of(self, host: str) -> str | None:
         """Return the network a host was last found in (for `online.vote`), if it was lately."""
@@ -147,7 +148,9 @@ class Fetcher:
         seconds, hops = self._check.timeout.total_seconds(), self._check.max_redirects
         return await self._travel(url_wire, on_page, seconds, hops, tape=tape)
 
-    async def probe(self, url_wire: str, *, on_page: ReadPage) -> Observation | None:
+    async def probe(
+        self, url_wire: str, *, on_page: ReadPage, urgent: bool = False
+    ) -> Observation | None:
         """Look at an invented sibling of an address, to learn what "not there" looks like here.
 
         None when there is no sibling to invent, when robots.txt does not allow it, or when the
@@ -158,14 +161,14 @@ class Fetcher:
         if not isinstance(address, Address):
             return None
         try:
-            robots = await self._robots_of(address)
+            robots = await self._robots_of(address, urgent=urgent)
             if not robots.allows(address.wire):
                 return None
-            return await self.look(address.wire, on_page=on_page)
+            return await self.look(address.wire, on_page=on_page, urgent=urgent)
         except HostUnavailable:
             return None
 
-    async def _robots_of(self, address: Address) -> Robots:
+    async def _robots_of(self, address: Address, *, urgent: bool) -> Robots:
         origin = "/".join(address.wire.split("/")[:3])
         now = self._clock.now()
         known = self._robots.get(origin)
@@ -179,7 +182,9 @@ class Fetcher:
             return PageFacts()
 
         seconds = self._check.timeout.total_seconds()
-        seen = await self._travel(origin + "/robots.txt", keep, seconds, 5, MAX_BYTES)
+        seen = await self._travel(
+            origin + "/robots.txt", keep, seconds, 5, MAX_BYTES, urgent=urgent
+        )
         robots = read_robots(seen.status, body, self._headers["User-Agent"], now)
         self._robots.put(origin, robots)
         return robots
@@ -192,6 +197,8 @@ class Fetcher:
         max_redirects: int,
         max_body: int | None = None,
         tape: Tape | None = None,
+        *,
+        urgent: bool = False,
     ) -> Observation:
         address = read_address(url_wire)
         if not isinstance(address, Address):
@@ -199,19 +206,19 @@ class Fetcher:
         journey = Journey(address, seconds, max_redirects, max_body, tape)
         try:
             while journey.end is None:
-                await self._stay(journey, on_page)
+                await self._stay(journey, on_page, urgent=urgent)
         except HostUnavailable:
             if journey.before_refresh is None:
                 raise
             return journey.before_refresh
         return journey.end
 
-    async def _stay(self, journey: Journey, on_page: ReadPage) -> None:
+    async def _stay(self, journey: Journey, on_page: ReadPage, *, urgent: bool) -> None:
         """Ask one host, and again for hops inside it; a hop elsewhere gives the lane up first."""
         if word := self._refusal(journey.address):
             self._fail(journey, word)
             return
-        async with self._lanes.hold(journey.address.host) as lane:
+        async with self._lanes.hold(journey.address.host, urgent=urgent) as lane:
             while journey.end is None and lane.covers(journey.address.host):
                 if word := self._refusal(journey.address):
                     self._fail(journey, word)

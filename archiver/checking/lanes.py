@@ -4,7 +4,9 @@ A *lane* belongs to a host (with its `www.` twin). A look holds the lane of the 
 every single request inside waits for its *turn*: the host's delay from the end of the last
 answer, a pause the host asked for, a lease that keeps other processes out, and one of the
 places for requests in flight. When places are short, the host with the longest queue goes
-first: that alone brings a sweep within 2 % of its lower bound (reference perf §6).
+first: that alone brings a sweep within 2 % of its lower bound (reference perf §6). What a person
+waits for is *urgent*: it stands before every other look in its lane and in the queue for places,
+and keeps the same distance from the host.
 """
 
 from __future__ import annotations
@@ -71,15 +73,15 @@ class _Places:
     def __init__(self, count: int) -> None:
         self._free = count
         self._order = itertools.count()
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[bool, int, int, asyncio.Future[None]]] = []
 
-    async def take(self, lane: _Lane) -> None:
+    async def take(self, lane: _Lane, *, urgent: bool = False) -> None:
         if self._free > 0:
             self._free -= 1
             return
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         lane.for_place.append(ready)
-        self._push(lane, ready)
+        self._push(lane, ready, urgent=urgent)
         try:
             await _or_pass_on(ready, self.give_back)
         finally:
@@ -90,13 +92,14 @@ class _Places:
         for ready in lane.for_place:
             self._push(lane, ready)
 
-    def _push(self, lane: _Lane, ready: asyncio.Future[None]) -> None:
+    def _push(self, lane: _Lane, ready: asyncio.Future[None], *, urgent: bool = False) -> None:
         # An older, lower entry of the same wait stays behind and is skipped when it comes up.
-        heapq.heappush(self._waiting, (-len(lane.waiting), next(self._order), ready))
+        entry = (not (urgent or lane.urgent), -lane.queue, next(self._order), ready)
+        heapq.heappush(self._waiting, entry)
 
     def give_back(self) -> None:
         while self._waiting:
-            ready = heapq.heappop(self._waiting)[2]
+            ready = heapq.heappop(self._waiting)[-1]
             if not ready.done():
                 ready.set_result(None)
                 return
@@ -119,7 +122,7 @@ class _Lane:
     __slots__ = (
         *("key", "delay", "capacity", "held", "waiting", "next_start", "not_before"),
         *("pauses", "leased_until", "last_request_at", "idle_since", "for_place"),
-        "foreign_since",
+        *("foreign_since", "urgent"),
     )
 
     def __init__(self, key: str, delay: float, capacity: int) -> None:
@@ -127,6 +130,7 @@ class _Lane:
         self.delay = delay
         self.capacity = capacity
         self.held = 0
+        self.urgent: deque[asyncio.Future[None]] = deque()
         self.waiting: deque[asyncio.Future[None]] = deque()
         self.next_start = float("-inf")
         self.not_before: datetime | None = None
@@ -136,6 +140,11 @@ class _Lane:
         self.idle_since: float | None = None
         self.for_place: list[asyncio.Future[None]] = []
         self.foreign_since: float | None = None
+
+    @property
+    def queue(self) -> int:
+        """Return how many looks wait for this lane."""
+        return len(self.urgent) + len(self.waiting)
 
 
 class Lanes:
@@ -166,9 +175,12 @@ class Lanes:
         self._lanes: dict[str, _Lane] = {}
         self._idle: dict[str, _Lane] = {}
 
-    def hold(self, host: str) -> Hold:
-        """Return an async context: inside it the host's lane is ours."""
-        return Hold(self, self._lane(lane_of(host)))
+    def hold(self, host: str, *, urgent: bool = False) -> Hold:
+        """Return an async context: inside it the host's lane is ours.
+
+        With `urgent` it is ours before anybody's who only waits because something is due.
+        """
+        return Hold(self, self._lane(lane_of(host)), urgent=urgent)
 
     def claim(self, host: str) -> bool:
         """Lease a host without waiting; False when another process holds it.
@@ -223,19 +235,19 @@ class Lanes:
             self._lanes[key] = lane
         return lane
 
-    async def _enter(self, lane: _Lane) -> None:
+    async def _enter(self, lane: _Lane, *, urgent: bool) -> None:
         self._idle.pop(lane.key, None)
-        if lane.held < lane.capacity and not lane.waiting:
+        if lane.held < lane.capacity and not lane.queue:
             lane.held += 1
             return
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        lane.waiting.append(ready)
+        (lane.urgent if urgent else lane.waiting).append(ready)
         self._places.queue_grew(lane)
         await _or_pass_on(ready, lambda: self._leave(lane))
 
     def _leave(self, lane: _Lane) -> None:
-        while lane.waiting:
-            ready = lane.waiting.popleft()
+        while lane.queue:
+            ready = (lane.urgent or lane.waiting).popleft()
             if not ready.done():
                 ready.set_result(None)
                 return
@@ -301,7 +313,7 @@ class Lanes:
             lane.not_before = max(lane.not_before or state.not_before, state.not_before)
         lane.pauses = max(lane.pauses, state.consecutive_pauses)
 
-    async def _begin(self, lane: _Lane) -> None:
+    async def _begin(self, lane: _Lane, *, urgent: bool) -> None:
         """Wait until one request may go out, and take a place for it."""
         while True:
             if not self._lease(lane):
@@ -311,7 +323,7 @@ class Lanes:
             if rest > 0:
                 await self._clock.sleep(rest)
                 continue
-            await self._places.take(lane)
+            await self._places.take(lane, urgent=urgent)
             if self._may_start(lane):
                 return
             self._places.give_back()
@@ -353,19 +365,20 @@ class Lanes:
 class Hold:
     """A held lane. `async with hold:` enters it, `async with hold.request():` asks the host."""
 
-    __slots__ = ("_lane", "_lanes")
+    __slots__ = ("_lane", "_lanes", "_urgent")
 
-    def __init__(self, lanes: Lanes, lane: _Lane) -> None:
+    def __init__(self, lanes: Lanes, lane: _Lane, *, urgent: bool) -> None:
         """Be made by `Lanes.hold` only."""
         self._lanes = lanes
         self._lane = lane
+        self._urgent = urgent
 
     def covers(self, host: str) -> bool:
         """Say whether a hop to `host` may follow inside this lane (same host or `www.` twin)."""
         return lane_of(host) == self._lane.key
 
     async def __aenter__(self) -> Hold:
-        await self._lanes._enter(self._lane)
+        await self._lanes._enter(self._lane, urgent=self._urgent)
         return self
 
     async def __aexit__(
@@ -378,21 +391,22 @@ class Hold:
 
     def request(self) -> Turn:
         """Return an async context for exactly one request: waits for the turn, ends it after."""
-        return Turn(self._lanes, self._lane)
+        return Turn(self._lanes, self._lane, urgent=self._urgent)
 
 
 class Turn:
     """One request's turn; raises `HostUnavailable` when waiting would outlast our patience."""
 
-    __slots__ = ("_lane", "_lanes")
+    __slots__ = ("_lane", "_lanes", "_urgent")
 
-    def __init__(self, lanes: Lanes, lane: _Lane) -> None:
+    def __init__(self, lanes: Lanes, lane: _Lane, *, urgent: bool) -> None:
         """Be made by `Hold.request` only."""
         self._lanes = lanes
         self._lane = lane
+        self._urgent = urgent
 
     async def __aenter__(self) -> None:
-        await self._lanes._begin(self._lane)
+        await self._lanes._begin(self._lane, urgent=self._urgent)
 
     async def __aexit__(
         self,

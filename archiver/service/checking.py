@@ -29,6 +29,7 @@ from archiver.model import ALIVE, Finding, Observation
 from archiver.service.desk import Desk
 from archiver.service.facts import look_facts
 from archiver.service.online import Watch
+from archiver.service.robots_memory import StoredRobots
 from archiver.store import KnownLink, RecordedLook
 
 # A sibling probe is remembered for 30 days (design §5).
@@ -77,6 +78,7 @@ class Checking:
             desk.clock,
             self._lanes,
             resolver=desk.resolver,
+            robots=StoredRobots(desk),
         )
         self.watch = Watch(desk, self._fetcher)
 
@@ -98,11 +100,14 @@ class Checking:
         with self.desk.store.atomic():
             self._lanes.release_idle()
 
-    async def see(self, link: KnownLink) -> Seen | Busy:
-        """Look at one link, and once at a sibling where the rules want to compare."""
+    async def see(self, link: KnownLink, *, urgent: bool = False) -> Seen | Busy:
+        """Look at one link, and once at a sibling where the rules want to compare.
+
+        `urgent`: a person waits for it, so it stands in front of what is merely due.
+        """
         context = self._context(link)
         try:
-            observation = await self._fetcher.look(link.wire, on_page=read_page)
+            observation = await self._fetcher.look(link.wire, on_page=read_page, urgent=urgent)
         except HostUnavailable as busy:
             return Busy(link, busy.until or self.desk.clock.now() + _BUSY_HOST)
         context = self._with_neighbours(link, observation, context)
@@ -112,7 +117,7 @@ class Checking:
         vouched = finding.verdict in ALIVE and case.is_protected
         if not vouched and wants_probe(observation, context, self._policy):
             with contextlib.suppress(HostUnavailable):
-                context = await self._with_sibling(link, context)
+                context = await self._with_sibling(link, context, urgent=urgent)
             finding = judge(observation, context, self._policy)
         return Seen(link, observation, context, finding, case.carries_title)
 
@@ -145,14 +150,14 @@ class Checking:
         )
         return replace(context, same_page_count=1 + others)
 
-    async def _with_sibling(self, link: KnownLink, context: Context) -> Context:
+    async def _with_sibling(self, link: KnownLink, context: Context, *, urgent: bool) -> Context:
         """Ask for a random address beside this one, unless that was asked within 30 days."""
         looks, now = self.desk.store.looks, self.desk.clock.now()
         directory = link.wire.partition("?")[0].rpartition("/")[0]
         known = looks.probe(link.host, directory, now - _PROBE_HOLDS)
         if known is not None:
             return replace(context, sibling=SiblingFacts(**json.loads(known)))
-        probed = await self._fetcher.probe(link.wire, on_page=read_page)
+        probed = await self._fetcher.probe(link.wire, on_page=read_page, urgent=urgent)
         if probed is None:
             return context
         sibling = SiblingFacts.of(probed)
@@ -164,13 +169,27 @@ class Checking:
         gone = any(seen.finding.reason == "dns-gone" for seen in batch)
         forged = gone and await self.watch.forges_names()
         vote = await self.watch.vote(batch)
-        answered = self._answers(batch)
-        recorded = [
-            self._believe(self._labelled(seen, vote.looks.get(place), forged), answered)
-            for place, seen in enumerate(batch)
-        ]
-        self.desk.store.looks.record(recorded, run_id)
+        with self.desk.store.atomic():
+            batch = self._up_to_date(batch)
+            answered = self._answers(batch)
+            recorded = [
+                self._believe(self._labelled(seen, vote.looks.get(place), forged), answered)
+                for place, seen in enumerate(batch)
+            ]
+            self.desk.store.looks.record(recorded, run_id)
         return recorded
+
+    def _up_to_date(self, batch: Sequence[Seen]) -> list[Seen]:
+        """Take up what became of the links since they were claimed.
+
+        A person's mark, an archive's answer or an on-demand look may have come meanwhile, from
+        another process too; a belief is one fold over all looks in the order they are stored.
+        """
+        held = self.desk.store.looks.held(seen.link for seen in batch)
+        return [
+            seen if link is seen.link else replace(seen, link=link)
+            for seen, link in zip(batch, held, strict=True)
+        ]
 
     def _labelled(self, seen: Seen, label: Label | None, forged: bool) -> Seen:
         """Judge again what turned out to be no evidence about its link."""

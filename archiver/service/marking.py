@@ -43,15 +43,17 @@ def mark(desk: Desk, url: str, word: str, *, note: str = "", until: datetime | N
 def _record(desk: Desk, link_id: int, word: str, note: str, until: datetime | None) -> None:
     now = desk.clock.now()
     policy = Policy.from_settings(desk.settings.check)
-    [link] = desk.store.looks.known([link_id])
-    finding = _FINDINGS[word]
-    seen = Observation(url=link.wire, looked_at=now, vantage=Vantage.HUMAN)
-    term = None if word == "clear" else until or now + policy.human_term
-    known = Known(until=term)
-    belief = settle(link.belief, finding, known, now, policy, url=link.url)
-    facts = look_facts(seen, Context(), known, finding)
-    if note:
-        facts["note"] = shown(note)
-    changed = belief.verdict is not link.belief.verdict
-    look = RecordedLook(link, seen, finding, belief, facts, wake_archive=changed)
-    desk.store.looks.record([look], None)
+    # A daemon may be settling a look of the same link at this moment.
+    with desk.store.atomic():
+        [link] = desk.store.looks.known([link_id])
+        finding = _FINDINGS[word]
+        seen = Observation(url=link.wire, looked_at=now, vantage=Vantage.HUMAN)
+        term = None if word == "clear" else until or now + policy.human_term
+        known = Known(until=term)
+        belief = settle(link.belief, finding, known, now, policy, url=link.url)
+        facts = look_facts(seen, Context(), known, finding)
+        if note:
+            facts["note"] = shown(note)
+        changed = belief.verdict is not link.belief.verdict
+        look = RecordedLook(link, seen, finding, belief, facts, wake_archive=changed)
+        desk.store.looks.record([look], None)

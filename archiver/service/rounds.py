@@ -73,10 +73,10 @@ async def look_at_due(checking: Checking, run_id: int | None = None) -> Summary:
 async def look_at(
     checking: Checking, link_ids: Sequence[int], run_id: int | None = None
 ) -> Summary:
-    """Look at named links now, due or not, with the same manners."""
+    """Look at named links now, due or not, in front of what is due, with the same manners."""
     desk = checking.desk
     with desk.shows("Looking at links", len(link_ids)) as progress, _fewer_collections():
-        round_ = _Round(checking, run_id, progress.advance, keep_findings=True)
+        round_ = _Round(checking, run_id, progress.advance, for_a_person=True)
         try:
             for start in range(0, len(link_ids), WINDOW):
                 known = desk.store.looks.known(link_ids[start : start + WINDOW])
@@ -107,14 +107,14 @@ class _Round:
         run_id: int | None,
         advance: Callable[[int], None],
         *,
-        keep_findings: bool = False,
+        for_a_person: bool = False,
     ) -> None:
         self.summary = Summary()
         self._checking = checking
         self._desk = checking.desk
         self._run_id = run_id
         self._advance = advance
-        self._keep_findings = keep_findings
+        self._for_a_person = for_a_person
         self._tasks: set[asyncio.Task[None]] = set()
         self._seen: list[Seen] = []
         self._since = time.monotonic()
@@ -166,7 +166,7 @@ class _Round:
             task.add_done_callback(self._done)
 
     async def _look(self, link: KnownLink) -> None:
-        seen = await self._checking.see(link)
+        seen = await self._checking.see(link, urgent=self._for_a_person)
         if isinstance(seen, Busy):
             self._desk.store.looks.postpone([link.link_id], seen.until)
             self.summary.postponed += 1
@@ -194,7 +194,7 @@ class _Round:
             return
         for look in await self._checking.settle(batch, self._run_id):
             self.summary.count(look)
-            if self._keep_findings:
+            if self._for_a_person:
                 self.summary.findings[look.link.link_id] = look.finding
         self.summary.offline = self._checking.watch.offline
         self._advance(len(batch))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from archiver.clock import from_stamp, to_stamp
 from archiver.model import HostState
@@ -64,6 +64,18 @@ class Hosts:
             " last_request_at = max(coalesce(last_request_at, ''), ?)"
             " WHERE host = ? AND leased_by = ?",
             [to_stamp(last_request_at), host, holder],
+        )
+
+    def free(self, holders: str, now: datetime) -> None:
+        """Take back the leases of processes that are known to be dead: whose name starts so.
+
+        The last of them may have asked its host this very moment, so the delay runs from now.
+        """
+        self._database.execute(
+            "UPDATE hosts SET leased_by = NULL, leased_until = NULL,"
+            " last_request_at = max(coalesce(last_request_at, ''), ?)"
+            " WHERE leased_by GLOB ? AND leased_until > ?",
+            [to_stamp(now + timedelta(seconds=1)), f"{holders}*", to_stamp(now)],
         )
 
     def pause(self, host: str, not_before: datetime) -> None:

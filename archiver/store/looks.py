@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -67,6 +67,13 @@ SELECT l.id, l.url, l.wire, l.host, l.verdict, l.reason, l.verdict_since, l.last
 """
 
 
+_HELD = """
+SELECT verdict, reason, verdict_since, last_look_at, next_look_at, last_seen_alive_at,
+       last_seen_alive_by, belief, archive_record
+  FROM links WHERE id = ?
+"""
+
+
 class Looks:
     """Claims links, records looks."""
 
@@ -90,6 +97,24 @@ class Looks:
         marks = ", ".join("?" * len(link_ids))
         query = f"{_KNOWN} WHERE l.id IN ({marks}) ORDER BY l.id"
         return [_known_link(row) for row in self._database.rows(query, list(link_ids))]
+
+    def held(self, links: Iterable[KnownLink]) -> list[KnownLink]:
+        """Return links with what is believed of them now, the same object where nothing moved.
+
+        Call it inside the transaction that records what follows from it.
+        """
+        current: list[KnownLink] = []
+        for link in links:
+            row = self._database.row(_HELD, [link.link_id])
+            belief = link.belief if row is None else read_belief(row)
+            if row is None or (
+                belief == link.belief and row["archive_record"] == link.archive_record
+            ):
+                current.append(link)
+            else:
+                record = row["archive_record"]
+                current.append(replace(link, belief=belief, archive_record=record))
+        return current
 
     def release(self, holder: str, link_ids: Iterable[int] | None = None) -> None:
         """Give claims back unused: these, or all of a holder."""

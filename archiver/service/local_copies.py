@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path, PurePath
 from types import TracebackType
-from typing import IO, Any
+from typing import IO
 
 from archiver import __version__
 from archiver.archiving.local import (
@@ -33,7 +32,8 @@ from archiver.checking.tape import Recorded, Tape
 from archiver.clock import from_stamp
 from archiver.model import ALIVE
 from archiver.service.checking import Checking
-from archiver.service.desk import Desk, Progress, log
+from archiver.service.desk import Progress, log
+from archiver.service.kept_copies import FULL, directory_of, is_full
 from archiver.store import CopiedRecord, KnownLink
 from archiver.text import shown
 from archiver.urls import parse_archive_url
@@ -48,7 +48,6 @@ _WINDOW = 200
 _IN_MEMORY = 256 * 1024
 # What the heads of a request and an answer take at most beside the body (design §5: 64 KiB).
 _HEADS = 2 * 64 * 1024
-_FULL = "local_copies_full"
 
 
 @dataclass(slots=True)
@@ -287,7 +286,7 @@ class LocalCopies:
 
     def _say_full(self) -> None:
         total, limit = self._desk.store.copies.total(), self._settings.max_total
-        self._desk.store.journal.set_state(_FULL, {"total": total, "max_total": limit})
+        self._desk.store.journal.set_state(FULL, {"total": total, "max_total": limit})
         log.warning(
             "local copies: %d of %d bytes are used: no more are made until archive.local.max_total"
             " is raised or files are removed from %s",
@@ -295,58 +294,6 @@ class LocalCopies:
             limit,
             self._directory,
         )
-
-
-def directory_of(desk: Desk) -> Path:
-    """Return the folder of the copies, absolute."""
-    directory = desk.loaded.path("archive.local.directory")
-    assert directory is not None
-    return directory
-
-
-def summary(desk: Desk) -> dict[str, Any]:
-    """Return what `status --json` says of the copies; sizes in bytes."""
-    settings = desk.settings.archive.local
-    return {
-        "enabled": settings.enabled,
-        "pages": desk.store.copies.count(),
-        "bytes": desk.store.copies.total(),
-        "max_total": settings.max_total,
-        "full": is_full(desk),
-    }
-
-
-def with_local_copies(desk: Desk, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield rows of a report with `local_copy`: where a copy of our own stands, or None.
-
-    `file` is written with the folder as configured. Rows stay as they are where no copy is kept.
-    """
-    copies = desk.store.copies
-    if not copies.count():
-        yield from rows
-        return
-    folder = PurePath(desk.settings.archive.local.directory)
-    for row in rows:
-        found = None if row["link_id"] is None else copies.of_link(row["link_id"])
-        if found is not None:
-            row["local_copy"] = {
-                "file": str(folder / found["file"]),
-                "offset": found["offset"],
-                "captured_at": found["captured_at"],
-                "truncated": found["truncated"],
-            }
-        else:
-            row["local_copy"] = None
-        yield row
-
-
-def is_full(desk: Desk) -> bool:
-    """Say whether copying has stopped at `max_total`."""
-    state = desk.store.journal.state(_FULL, {})
-    limit = desk.settings.archive.local.max_total
-    if not state or limit > state["max_total"]:
-        return False
-    return desk.store.copies.total() >= int(state["total"])
 
 
 def _page_of(stored: Sequence[StoredRecord], final_url: str | None) -> StoredRecord:

@@ -16,7 +16,7 @@ from archiver.reporting.measures import totals
 from archiver.reporting.report import MENDING_ORDER, FirstSweep, ReportData, first_sweep
 from archiver.reporting.tally import tally
 from archiver.service.desk import Desk, log
-from archiver.service.local_copies import with_local_copies
+from archiver.service.kept_copies import with_local_copies
 from archiver.service.metrics import operations
 from archiver.text import shown
 

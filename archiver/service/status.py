@@ -8,8 +8,8 @@ from typing import Any
 from archiver.clock import to_stamp
 from archiver.model import ArchiveState
 from archiver.service.desk import Desk
-from archiver.service.local_copies import summary
 from archiver.service.health import examine, gather, next_runs
+from archiver.service.kept_copies import summary
 from archiver.store import daemon_pid
 
 # States in which a link still waits for a look-up, and for a submission.

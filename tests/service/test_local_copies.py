@@ -23,7 +23,8 @@ from archiver.clock import RehearsalClock
 from archiver.config import load_settings
 from archiver.service.checking import Checking
 from archiver.service.desk import Desk, Silent
-from archiver.service.local_copies import Copied, LocalCopies, is_full
+from archiver.service.kept_copies import is_full
+from archiver.service.local_copies import Copied, LocalCopies
 from archiver.service.once import Pass, one_pass
 from archiver.store import Store
 from tests.checking.servers import Connection, Names, RawServer, status_line

@@ -27,9 +27,11 @@ def check(application: Application) -> None:
     """
     from archiver.config.review import remarks, require_usable, resolver_remark, without_effect
     from archiver.text import shown
+    from archiver.web.door import require_servable
 
     loaded = application.loaded
     require_usable(loaded, application.environ)
+    require_servable(loaded)
     for remark in remarks(loaded, application.environ):
         application.say(f"warning: {remark}")
     if Path("/run/systemd/system").is_dir() and (warning := resolver_remark(_RESOLV_CONF)):

@@ -78,6 +78,12 @@ class Door:
         return hmac.compare_digest(_digest(given or b""), self.token) and given is not None
 
 
+def require_servable(loaded: Loaded) -> None:
+    """Raise ConfigurationError when `[web]` is enabled and could not be served as it stands."""
+    if loaded.settings.web.enabled:
+        Door.of(loaded)
+
+
 def bind_address(bind: str) -> tuple[str, int]:
     """Split `ADDRESS:PORT` (as `config` has checked it) into a host without brackets and a port."""
     host, _, port = bind.rpartition(":")

@@ -15,7 +15,6 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from archiver.config import Loaded
 from archiver.errors import ArchiverError, CannotWork
 from archiver.reporting.formats import PROMETHEUS_MEDIA_TYPE
 from archiver.service.desk import Desk
@@ -93,12 +92,6 @@ class WebServer:
         """
         if self._desk.settings.web.enabled:
             await self._open(Door.of(self._desk.loaded), self._desk.settings.web.bind)
-
-    @staticmethod
-    def check(loaded: Loaded) -> None:
-        """Raise ConfigurationError when these settings could not be served."""
-        if loaded.settings.web.enabled:
-            Door.of(loaded)
 
     async def follow(self) -> None:
         """Take over changed settings; what cannot be taken over leaves the old as it was."""

@@ -119,3 +119,14 @@ def test_an_open_address_without_a_token_ends_the_daemon_with_3(tmp_path, capsys
 def test_the_metrics_are_a_report_format(store, capsys):
     assert main(["report", "-f", "prometheus"]) == 0
     assert "\narchiver_ready 0.0\n" in capsys.readouterr().out
+
+
+def test_config_check_refuses_a_token_that_is_none(tmp_path, capsys):
+    (tmp_path / "events").mkdir()
+    (tmp_path / "config").mkdir()
+    (tmp_path / "token").write_text("\n")
+    (tmp_path / "config" / "archiver.toml").write_text(
+        '[web]\nenabled = true\ntoken_file = "token"\n'
+    )
+    assert main(["config", "check"]) == 3
+    assert "does not hold a token" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archiver.errors import ConfigurationError
-from archiver.web.door import Door, read_token
+from archiver.web.door import Door, read_token, require_servable
 
 OPEN = Door(frozenset({("archiver.example.org", None), ("other.example.org", "8443")}), None)
 
@@ -137,3 +137,9 @@ def test_a_file_without_a_token_is_a_configuration_error(tmp_path, content):
 def test_an_allowed_host_that_is_none_is_a_configuration_error(configure):
     with pytest.raises(ConfigurationError, match="no host name"):
         Door.of(configure('enabled = true\nallowed_hosts = ["https://x.example/"]'))
+
+
+def test_settings_that_cannot_be_served_are_refused_before_they_are_taken_over(configure):
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        require_servable(configure('enabled = true\ntoken_file = "nowhere"'))
+    require_servable(configure('enabled = false\ntoken_file = "nowhere"'))

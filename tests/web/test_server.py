@@ -10,14 +10,13 @@ import socket
 import sqlite3
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 from aiohttp import ClientSession, TCPConnector
 from prometheus_client.parser import text_string_to_metric_families
 
 from archiver.clock import to_stamp
-from archiver.errors import CannotWork, ConfigurationError
+from archiver.errors import CannotWork
 from archiver.service.diary import Diary
 from archiver.store import DaemonLock
 from archiver.web import connection
@@ -346,11 +345,3 @@ async def test_a_reload_to_an_address_that_is_taken_keeps_the_old_one(desk, conf
         await server.follow()
         assert server.addresses[0][0] == "127.0.0.1"
         assert (await ask(server.addresses[0][1], "/healthz"))[0] == 200
-
-
-def test_settings_that_cannot_be_served_are_refused_before_they_are_taken_over(tmp_path, configure):
-    loaded = configure('enabled = true\ntoken_file = "nowhere"')
-    with pytest.raises(ConfigurationError, match="cannot be read"):
-        WebServer.check(loaded)
-    off = loaded.settings.web.model_copy(update={"enabled": False})
-    WebServer.check(replace(loaded, settings=loaded.settings.model_copy(update={"web": off})))

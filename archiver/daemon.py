@@ -139,6 +139,8 @@ class Daemon:
                 said = await duty()
             if said:
                 self._manager.status(said)
+            if name == "check":
+                self._come_back()
         except CannotWork as error:
             log.warning("%s: %s", name, error)
             self._manager.status(str(error))
@@ -146,6 +148,15 @@ class Daemon:
             log.error("%s: %s", name, error)
         except Exception:
             log.exception("%s ended in a mistake of the program; it is tried again", name)
+
+    def _come_back(self) -> None:
+        """While offline, check again when it is time to try, not only at the next tick."""
+        again, job = self._duties.online_again_at(), self._scheduler.get_job("check")
+        if again is not None and job is not None:
+            # A second later: stored moments are whole seconds.
+            again += timedelta(seconds=1)
+            if job.next_run_time is None or again < job.next_run_time:
+                job.modify(next_run_time=again)
 
     async def _serve_requests(self) -> None:
         """Take up what people asked for through the database, soon and in front."""

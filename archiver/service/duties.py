@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 
 from archiver.clock import from_stamp
@@ -18,6 +18,10 @@ from archiver.service.scan import scan
 
 # One tick of archive work ends before the next would begin to pile up.
 _ARCHIVE_TICK = timedelta(minutes=10)
+# When we were offline: so many links are tried first, and what else is due is spread over an hour,
+# so that a network that has just come back is not met with a burst (reference checking §6 step 8).
+_TRIAL = 50
+_RECOVERY = timedelta(hours=1)
 # Looks come first: a long list of pages to copy waits for the next tick.
 _COPY_TICK = timedelta(minutes=10)
 
@@ -97,7 +101,7 @@ class Duties:
         self._desk.store.looks.release_stale(clock.now())
         run_id = journal.begin("check", clock.now())
         with self._notifying.run() as note:
-            summary = await rounds.look_at_due(self._checking, run_id)
+            summary = await self._look(run_id)
             outcome = OFFLINE if summary.offline else DONE
             outcome = INTERRUPTED if self._desk.stopping else outcome
             note.ended(outcome, str(summary))
@@ -105,11 +109,26 @@ class Duties:
         log.info("check: %s%s", summary, ", offline" if summary.offline else "")
         return f"last check: {summary}"
 
-    def _waits_offline(self) -> bool:
+    async def _look(self, run_id: int) -> rounds.Summary:
+        """Look at what is due; after having been offline, try first and then go on gently."""
+        if not self._is_offline():
+            return await rounds.look_at_due(self._checking, run_id)
+        summary = await rounds.look_at_due(self._checking, run_id, at_most=_TRIAL)
+        if not self._is_offline():
+            left = self._desk.store.looks.spread(self._desk.clock.now(), _RECOVERY)
+            log.info("online again: %d links that are due are spread over an hour", left)
+        return summary
+
+    def online_again_at(self) -> datetime | None:
+        """Return when to try again whether we are online, None while we are."""
         state = self._desk.store.journal.state("online", {})
         if state.get("online") is not False or "again_at" not in state:
-            return False
-        return self._desk.clock.now() < from_stamp(state["again_at"])
+            return None
+        return from_stamp(state["again_at"])
+
+    def _waits_offline(self) -> bool:
+        again = self.online_again_at()
+        return again is not None and self._desk.clock.now() < again
 
     def _is_offline(self) -> bool:
         return self._desk.store.journal.state("online", {}).get("online") is False

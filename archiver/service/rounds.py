@@ -53,8 +53,13 @@ class Summary:
         return f"{self.looks} looks" + (f": {words}" if words else "")
 
 
-async def look_at_due(checking: Checking, run_id: int | None = None) -> Summary:
-    """Look at everything that is due; stops early when we are offline or asked to stop."""
+async def look_at_due(
+    checking: Checking, run_id: int | None = None, *, at_most: int | None = None
+) -> Summary:
+    """Look at everything that is due; stops early when we are offline or asked to stop.
+
+    `at_most` so many links, the longest due first, where not all are to be tried.
+    """
     desk = checking.desk
     total = desk.store.queries.due_count(desk.clock.now())
     if not total:
@@ -62,7 +67,7 @@ async def look_at_due(checking: Checking, run_id: int | None = None) -> Summary:
     with desk.shows("Looking at links", total) as progress, _fewer_collections():
         round_ = _Round(checking, run_id, progress.advance)
         try:
-            await round_.work_through_due()
+            await round_.work_through_due(at_most)
         finally:
             await round_.give_up()
             desk.store.looks.release(desk.holder)
@@ -120,15 +125,17 @@ class _Round:
         self._since = time.monotonic()
         self._news = asyncio.Event()
 
-    async def work_through_due(self) -> None:
-        """Keep the window full until nothing is due any more."""
-        more = True
+    async def work_through_due(self, at_most: int | None = None) -> None:
+        """Keep the window full until nothing is due any more, or so many were tried."""
+        more, left = True, at_most
         while more or self._tasks:
             while more and not self._ended and len(self._tasks) <= WINDOW - SLICE:
+                size = SLICE if left is None else min(SLICE, left)
                 claimed = self._desk.store.looks.claim_due(
-                    self._desk.clock.now(), SLICE, self._desk.holder
+                    self._desk.clock.now(), size, self._desk.holder
                 )
-                more = bool(claimed)
+                left = None if left is None else left - len(claimed)
+                more = bool(claimed) and left != 0
                 self._start(self._allowed(claimed))
             await self._wait()
             if self._ended:
@@ -204,7 +211,9 @@ class _Round:
     async def give_up(self) -> None:
         """Stop what is still under way, and settle what was already seen."""
         if self._tasks:
-            grace = 5.0 if self._desk.stopping else 0.0
+            # Asked once to stop, requests in flight may end; asked twice, nobody waits for them.
+            asked_again = (current := asyncio.current_task()) is not None and current.cancelling()
+            grace = 5.0 if self._desk.stopping and not asked_again else 0.0
             _, late = await asyncio.wait(set(self._tasks), timeout=grace)
             for task in late:
                 task.cancel()

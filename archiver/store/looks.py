@@ -144,6 +144,27 @@ class Looks:
             [(to_stamp(until), link_id) for link_id in link_ids],
         )
 
+    def spread(self, now: datetime, over: timedelta) -> int:
+        """Spread links that are due evenly over a while from now, in the order they were due.
+
+        Returns how many there are.
+        """
+        with self._database.atomic():
+            due = [
+                row[0]
+                for row in self._database.execute(
+                    "SELECT id FROM links WHERE cited = 1 AND next_look_at <= ?"
+                    " AND claimed_by IS NULL ORDER BY next_look_at, id",
+                    [to_stamp(now)],
+                ).fetchall()
+            ]
+            step = over / max(1, len(due))
+            self._database.execute_many(
+                "UPDATE links SET next_look_at = ? WHERE id = ?",
+                [(to_stamp(now + step * place), link_id) for place, link_id in enumerate(due, 1)],
+            )
+        return len(due)
+
     def record(self, looks: Sequence[RecordedLook], run_id: int | None) -> None:
         """Store looks and what follows from them, and release their claims: one transaction."""
         if not looks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import subprocess
@@ -13,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -26,6 +27,8 @@ from archiver.service.desk import Desk, Silent
 from archiver.service.kept_copies import is_full
 from archiver.service.local_copies import Copied, LocalCopies
 from archiver.service.once import Pass, one_pass
+from archiver.service.report import render
+from archiver.service.status import status
 from archiver.store import Store
 from tests.checking.servers import Connection, Names, RawServer, status_line
 
@@ -397,7 +400,7 @@ async def test_a_full_disk_ends_the_round_and_loses_nothing(
 ROOT = Path(__file__).resolve().parents[2]
 KILLED = """
 import asyncio, os, sys
-from pathlib import Path
+from pathlib import Path, PurePath
 from tests.service import test_local_copies as tests
 from archiver.archiving.local import CopyFile
 from archiver.store.copies import Copies
@@ -497,3 +500,45 @@ async def test_a_link_that_is_dropped_leaves_its_records_in_the_index(world: Wor
     assert desk.store.queries.link_count() == 0
     [row] = list(database.rows("SELECT * FROM local_copies"))
     assert (row["link_id"], row["url"]) == (None, f"http://one.example{PAGE}")
+
+
+async def test_reports_name_file_and_offset_of_a_copy(world: World) -> None:
+    world.cite("one", "gone")
+    world.answers[f"gone.example{PAGE}"] = GONE
+    desk = world.open(directory="own/copies")
+    result = await world.one_pass()
+    told = json.loads("".join(render(desk, "json")))
+    rows = {row["host"]: row["local_copy"] for row in told["rows"]}
+    assert rows["gone.example"] is None
+    copy = rows["one.example"]
+    assert copy["file"].startswith("own/copies/archiver-")
+    raw = (world.folder / copy["file"]).read_bytes()[copy["offset"] :]
+    assert article("one") in zlib.decompressobj(31).decompress(raw)
+    # A page that lives needs no mending: once it fails, the lists that people read name it too.
+    world.answers[f"one.example{PAGE}"] = GONE
+    world.clock.jump(timedelta(days=9))
+    await world.one_pass()
+    place = f"own/copies/{PurePath(copy['file']).name} at offset {copy['offset']}"
+    assert place in "".join(render(desk, "html"))
+    assert place in "".join(render(desk, "md"))
+    assert result.copies.copies == status(desk)["local_copies"]["pages"] == 1
+
+
+async def test_reports_stay_as_they_are_where_no_copies_are_kept(world: World) -> None:
+    world.cite("one")
+    desk = world.open(enabled=False)
+    await world.one_pass()
+    [row] = json.loads("".join(render(desk, "json")))["rows"]
+    assert "local_copy" not in row
+
+
+async def test_a_page_cut_at_max_body_is_offered_as_not_whole(world: World) -> None:
+    world.cite("one")
+    world.put("one", article("one") + b"x" * 300_000)
+    desk = world.open(max_body="200 KiB")
+    await world.one_pass()
+    assert world.copy_of("one")["truncated"] == "length"
+    world.answers[f"one.example{PAGE}"] = GONE
+    world.clock.jump(timedelta(days=9))
+    await world.one_pass()
+    assert "not whole: captures/" in "".join(render(desk, "html"))

@@ -148,6 +148,21 @@ class Fetcher:
         seconds, hops = self._check.timeout.total_seconds(), self._check.max_redirects
         return await self._travel(url_wire, on_page, seconds, hops, tape=tape)
 
+    async def get(self, url: str, *, seconds: float, max_body: int) -> Answer | Failure:
+        """Send one plain GET, guarded and in turn like every look; redirects are not followed.
+
+        For what is no cited page: another archive's playback. Raises `HostUnavailable`.
+        """
+        address = read_address(url)
+        if not isinstance(address, Address):
+            return Failure(address.problem, False)
+        if word := self._refusal(address):
+            return Failure(word, False)
+        async with self._lanes.hold(address.host) as lane, lane.request():
+            return await self.wire.get(
+                address.wire, self._headers, seconds=seconds, max_body=max_body
+            )
+
     async def probe(
         self, url_wire: str, *, on_page: ReadPage, urgent: bool = False
     ) -> Observation | None:

@@ -18,11 +18,7 @@ PREFIX = "ARCHIVER_"
 NOT_YET_EFFECTIVE = frozenset(
     {
         "events.body_links",
-        "database.backup_directory",
-        "database.backup_keep",
-        "database.keep_looks",
         "archive.availability_url",
-        "archive.aggregator_url",
     }
 )
 FORMATS_NOT_BUILT: frozenset[str] = frozenset()

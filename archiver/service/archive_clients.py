@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from types import TracebackType
 
+from archiver.archiving.aggregator import Aggregator
 from archiver.archiving.anonymous import AnonymousSaver, SaveEndpoint
 from archiver.archiving.cdx import IndexClient
 from archiver.archiving.pacing import ReadPace, mark_of
@@ -12,6 +13,7 @@ from archiver.archiving.playback import PlaybackClient
 from archiver.archiving.spn2 import AccountKeys, SavePageNow
 from archiver.archiving.wire import ArchiveWire
 from archiver.service.desk import Desk
+from archiver.service.elsewhere import Elsewhere
 
 
 class ArchiveClients:
@@ -28,7 +30,12 @@ class ArchiveClients:
         network = desk.settings.network
         trust = desk.loaded.path("network.ca_file")
         self._wire = ArchiveWire(
-            (settings.save_url, settings.cdx_url, settings.playback_url),
+            (
+                settings.save_url,
+                settings.cdx_url,
+                settings.playback_url,
+                settings.aggregator_url,
+            ),
             user_agent=agent,
             pace=ReadPace(clock, settings.reads_per_minute),
             proxy=network.proxy,
@@ -47,6 +54,12 @@ class ArchiveClients:
             ),
             clock,
         )
+        self.elsewhere = Elsewhere(
+            desk,
+            Aggregator(self._wire, clock, aggregator_url=settings.aggregator_url)
+            if settings.aggregator_url
+            else None,
+        )
         self.account: SavePageNow | None = None
         self.keys_mark = ""
         if mode == "spn2" and desk.keys is not None:
@@ -62,6 +75,7 @@ class ArchiveClients:
 
     async def __aenter__(self) -> ArchiveClients:
         await self._wire.__aenter__()
+        await self.elsewhere.__aenter__()
         return self
 
     async def __aexit__(
@@ -70,4 +84,5 @@ class ArchiveClients:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self.elsewhere.__aexit__()
         await self._wire.__aexit__(kind, error, trace)

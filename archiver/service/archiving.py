@@ -36,6 +36,7 @@ from archiver.errors import ConfigurationError
 from archiver.service.archive_clients import ArchiveClients
 from archiver.service.breakers import Breakers
 from archiver.service.desk import Desk
+from archiver.service.elsewhere import IS_ARCHIVE
 from archiver.service.keeping import Keeping
 from archiver.service.playing import Playing
 from archiver.service.situations import situation_of
@@ -136,6 +137,9 @@ class Archiving:
     async def _advance(self, task: ArchiveTask, done: Done, kinds: frozenset[str]) -> bool:
         """Plan and carry out one step of one link; say whether it got anywhere."""
         record = from_json(task.record)
+        situation = self._situation(task)
+        if situation.refused == IS_ARCHIVE:
+            return await self._advance_cited_copy(task, record, done, kinds)
         for _ in range(_PLANS):
             situation = self._situation(task)
             action = self._plan(record, situation)
@@ -152,6 +156,21 @@ class Archiving:
             self._waiting[task.link_id] = self.desk.clock.now() + timedelta(minutes=1)
             return False
         return await self._carry_out(task, record, situation, action, done)
+
+    async def _advance_cited_copy(
+        self, task: ArchiveTask, record: ArchiveRecord, done: Done, kinds: frozenset[str]
+    ) -> bool:
+        """Verify a copy that is itself cited, when that is due."""
+        now = self.desk.clock.now()
+        if record.next_at is not None and now < record.next_at and task.requested is None:
+            self._keeping.rest(task, record, record.next_at)
+            return True
+        if VERIFYING not in kinds or self._reads_wait(done):
+            self._waiting[task.link_id] = now + timedelta(minutes=1)
+            return False
+        done.verifications += 1
+        await self._playing.cited_copy(task, record)
+        return True
 
     def _situation(self, task: ArchiveTask) -> Situation:
         return situation_of(

@@ -21,10 +21,11 @@ from archiver.checking.context import Context
 from archiver.checking.page import read_page
 from archiver.checking.policy import Policy
 from archiver.checking.rules import judge
-from archiver.model import Capture, Claim, Finding
+from archiver.model import Capture, Claim, Finding, Verdict
 from archiver.service.archive_clients import ArchiveClients
 from archiver.service.breakers import Breakers
 from archiver.service.desk import Desk
+from archiver.service.elsewhere import after_cited_copy, cited_copy
 from archiver.service.keeping import Keeping
 from archiver.service.work_done import Done
 from archiver.store import ArchiveTask
@@ -67,9 +68,43 @@ class Playing:
         """Ask the index what captures a link has."""
         answer = await self._clients.index.look_up(action.url, action.around)
         self._breakers.note(_lookup_trouble(answer), pacing.READS, answer.retry_after)
+        await self._ask_about_host(task, situation, answer)
+        answer = await self._clients.elsewhere.ask(answer, situation, action)
         now = self._desk.clock.now()
         step = steps.after_lookup(record, answer, situation, now, self._desk.settings.archive)
         self._keeping.save(task, step)
+
+    async def _ask_about_host(
+        self, task: ArchiveTask, situation: Situation, answer: LookupAnswer
+    ) -> None:
+        """Ask once whether the archive has anything of a dead link's host (suspect citations)."""
+        hosts = self._desk.store.hosts
+        nothing = answer.outcome is Lookup.NOTHING and not answer.variants
+        if situation.verdict is not Verdict.DEAD or not nothing:
+            return
+        if hosts.captures_known(task.host):
+            return
+        present = await self._clients.index.host_has_captures(task.host)
+        if present is not None:
+            hosts.note_captures(task.host, present)
+
+    async def cited_copy(self, task: ArchiveTask, record: ArchiveRecord) -> None:
+        """Verify an archive's address that stands as a source; it is never archived again."""
+        settings = self._desk.settings.archive
+        capture = cited_copy(task, settings.playback_url)
+        verification = None
+        if capture is not None:
+            answer = await self._play(capture)
+            finding = self._judge(task.link_id, answer, self._desk.clock.now())
+            verification = verify(answer, finding, capture, capture.original_url)
+            if verification.word is not Passed.UNANSWERED:
+                good = verification.word is Passed.GOOD
+                judged = "ok" if good else f"{verification.word.value}:{verification.reason}"
+                self._remember(task.link_id, capture, judged, good=good)
+        now = self._desk.clock.now()
+        settled = after_cited_copy(record, capture, verification, now, settings.reverify_every)
+        self._keeping.save(task, Step(settled))
+        self._keeping.rest(task, settled, settled.next_at)
 
     async def verify(self, task: ArchiveTask, record: ArchiveRecord, action: Verify) -> None:
         """Play a capture back and judge what it shows."""

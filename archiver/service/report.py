@@ -19,6 +19,7 @@ from archiver.service.desk import Desk, log
 from archiver.service.kept_copies import with_local_copies
 from archiver.service.metrics import operations
 from archiver.text import shown
+from archiver.urls import host_of
 
 # How far back "what changed" reaches when nobody says otherwise.
 CHANGES_SINCE = timedelta(days=7)
@@ -40,9 +41,19 @@ def report_data(desk: Desk, since: timedelta = CHANGES_SINCE) -> ReportData:
         changes_since=now - since,
         first_sweep=_first_sweep(desk),
         events_paths=desk.settings.events.paths,
+        archives_asked=archives_asked(desk),
         version=__version__,
         operations=lambda: operations(desk),
     )
+
+
+def archives_asked(desk: Desk) -> tuple[str, ...]:
+    """Name the archives that are asked: every text about absence names them (design §6)."""
+    settings = desk.settings.archive
+    if settings.mode == "off":
+        return ()
+    asked = [host_of(settings.playback_url), host_of(settings.aggregator_url)]
+    return tuple(host for host in asked if host)
 
 
 def _first_sweep(desk: Desk) -> FirstSweep | None:

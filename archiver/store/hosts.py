@@ -103,6 +103,11 @@ class Hosts:
         )
         return found
 
+    def captures_known(self, host: str) -> bool:
+        """Say whether it is known that an archive has, or has not, anything of this host."""
+        found = self._database.value("SELECT has_captures FROM hosts WHERE host = ?", [host])
+        return found is not None
+
     def note_captures(self, host: str, present: bool) -> None:
         """Remember whether an archive holds anything of this host (suspect citations)."""
         self._database.execute(

@@ -1,0 +1,129 @@
+"""Copies outside the Wayback Machine's own index: other archives, and copies cited as sources.
+
+What an aggregator names are strangers' servers: they are asked through the checker's own guard
+and manners, and judged by the same playback rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from archiver.archiving.addresses import capture_url, read_capture_url
+from archiver.archiving.aggregator import Aggregator, play_elsewhere
+from archiver.archiving.answers import Lookup, LookupAnswer, PlaybackAnswer
+from archiver.archiving.pipeline import ArchiveRecord, LookUp, Situation
+from archiver.archiving.verify import Passed, Verification
+from archiver.archiving.wire import Failure, RawAnswer
+from archiver.checking.fetch import Fetcher
+from archiver.checking.lanes import HostUnavailable, Lanes
+from archiver.checking.wire import Answer
+from archiver.model import ArchiveState, Capture, Verdict
+from archiver.service.desk import Desk
+from archiver.store import ArchiveTask
+
+_PLAYBACK_SECONDS = 60.0
+_PLAYBACK_BYTES = 256 * 1024
+_ASK_AGAIN = timedelta(minutes=30)
+IS_ARCHIVE = "is-archive-url"
+
+
+class Elsewhere:
+    """Asks an aggregator, and plays what other archives hold; an async context manager."""
+
+    def __init__(self, desk: Desk, aggregator: Aggregator | None) -> None:
+        """Ask `aggregator` where one is configured."""
+        self._desk = desk
+        self._aggregator = aggregator
+        self._fetcher = Fetcher(
+            desk.settings.check,
+            desk.settings.network,
+            desk.settings.hosts,
+            desk.clock,
+            Lanes(
+                desk.settings.check,
+                desk.settings.hosts,
+                desk.clock,
+                desk.store.hosts,
+                holder=f"{desk.holder}:archives",
+            ),
+            resolver=desk.resolver,
+        )
+
+    async def __aenter__(self) -> Elsewhere:
+        await self._fetcher.__aenter__()
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        await self._fetcher.__aexit__(None, None, None)
+
+    async def ask(self, answer: LookupAnswer, situation: Situation, action: LookUp) -> LookupAnswer:
+        """Ask the other archives about a dead link that the first does not have."""
+        wanted = situation.verdict is Verdict.DEAD and answer.outcome is Lookup.NOTHING
+        if self._aggregator is None or not wanted or answer.variants:
+            return answer
+        found = await self._aggregator.look_up(action.url, action.around)
+        return replace(found, requests=answer.requests + found.requests)
+
+    async def play(self, capture: Capture) -> PlaybackAnswer:
+        """Play a capture that another archive holds."""
+        return await play_elsewhere(capture, self._fetch)
+
+    async def _fetch(self, url: str) -> RawAnswer:
+        try:
+            answer = await self._fetcher.get(
+                url, seconds=_PLAYBACK_SECONDS, max_body=_PLAYBACK_BYTES
+            )
+        except HostUnavailable as busy:
+            return RawAnswer(failure=Failure.UNREACHABLE, detail=busy.message)
+        if not isinstance(answer, Answer):
+            return RawAnswer(failure=Failure.BROKEN, detail=answer.word)
+        headers = dict(answer.headers)
+        if answer.location is not None:
+            headers["location"] = answer.location.decode("utf-8", "replace")
+        # The checker's wire has already unpacked the body.
+        headers.pop("content-encoding", None)
+        return RawAnswer(answer.status, headers, answer.body, answer.truncated)
+
+
+def cited_copy(task: ArchiveTask, playback_url: str) -> Capture | None:
+    """Return the capture that is itself cited as a source, when it is one we can play."""
+    address = read_capture_url(task.wire, playback_url)
+    if address is None:
+        return None
+    return Capture(
+        captured_at=address.captured_at,
+        archive_url=capture_url(playback_url, address.stamp, address.original),
+        original_url=address.original,
+        status=None,
+        source="cited",
+    )
+
+
+def after_cited_copy(
+    record: ArchiveRecord,
+    capture: Capture | None,
+    verification: Verification | None,
+    now: datetime,
+    reverify_every: timedelta,
+) -> ArchiveRecord:
+    """Say what a copy cited as a source amounts to: it is verified, never archived again."""
+    record = replace(record, touched_at=now, since=record.since or now)
+    if capture is None or verification is None:
+        return replace(
+            record, state=ArchiveState.UNARCHIVABLE, reason=IS_ARCHIVE, next_at=now + reverify_every
+        )
+    if verification.word is Passed.UNANSWERED:
+        return replace(record, next_at=now + _ASK_AGAIN)
+    good = verification.word is Passed.GOOD
+    young = now - capture.captured_at < timedelta(hours=24)
+    held = ArchiveState.CAPTURED if young else ArchiveState.ARCHIVED
+    return replace(
+        record,
+        state=held if good else ArchiveState.UNARCHIVABLE,
+        reason="verified" if good else verification.reason,
+        best=capture if good else None,
+        played=(capture.archive_url,) if good else (),
+        verified_at=now if good else None,
+        next_at=now + (timedelta(hours=26) if young and good else reverify_every),
+    )

@@ -212,7 +212,8 @@ class _Round:
         """Stop what is still under way, and settle what was already seen."""
         if self._tasks:
             # Asked once to stop, requests in flight may end; asked twice, nobody waits for them.
-            asked_again = (current := asyncio.current_task()) is not None and current.cancelling()
+            current = asyncio.current_task()
+            asked_again = current is not None and current.cancelling() > 0
             grace = 5.0 if self._desk.stopping and not asked_again else 0.0
             _, late = await asyncio.wait(set(self._tasks), timeout=grace)
             for task in late:

@@ -16,13 +16,17 @@ from archiver.store.citations import Citations, Removals, ScannedFile
 from archiver.store.copies import CopiedRecord, Copies
 from archiver.store.counting import Counting
 from archiver.store.database import (
+    PASSING,
     READER_PATIENCE_SECONDS,
+    Around,
     Database,
     connect,
     copy_database,
     is_new,
     migrate,
     pending_migrations,
+    settle_journal,
+    sound,
     spoken,
     tune,
 )
@@ -31,9 +35,11 @@ from archiver.store.journal import Journal
 from archiver.store.lock import DaemonLock, daemon_pid
 from archiver.store.looks import KnownLink, Looks, RecordedLook
 from archiver.store.outbox import News, Outbox
+from archiver.store.pruning import Pruned, Pruning
 from archiver.store.queries import Queries
 
 __all__ = [
+    "PASSING",
     "ArchiveTask",
     "CopiedRecord",
     "DaemonLock",
@@ -41,6 +47,7 @@ __all__ = [
     "KnownLink",
     "News",
     "Progress",
+    "Pruned",
     "RecordedLook",
     "Removals",
     "ScannedFile",
@@ -52,6 +59,8 @@ __all__ = [
     "is_new",
     "migrate",
     "pending_migrations",
+    "settle_journal",
+    "sound",
 ]
 
 
@@ -68,14 +77,16 @@ class Store:
         self.copies = Copies(database)
         self.journal = Journal(database)
         self.outbox = Outbox(database)
+        self.pruning = Pruning(database)
         self.queries = Queries(database)
         self.counting = Counting(database)
 
     @classmethod
-    def open(cls, path: Path, *, as_daemon: bool = False) -> Store:
+    def open(cls, path: Path, *, as_daemon: bool = False, around: Around | None = None) -> Store:
         """Open (or create) a database and migrate it; raise `DatabaseUnusable`.
 
         A command never migrates under a running daemon of another version (design §7).
+        `around` is entered while migrations run.
         """
         database = connect(path)
         try:
@@ -87,7 +98,7 @@ class Store:
                         "Restart the service first; it migrates when it starts.",
                         code="migration-waits",
                     )
-            migrate(database)
+            migrate(database, around)
             tune(database)
         except BaseException:
             database.close()
@@ -95,19 +106,21 @@ class Store:
         return cls(database)
 
     @classmethod
-    def open_reader(cls, path: Path) -> Store:
+    def open_reader(cls, path: Path, *, patience: float = READER_PATIENCE_SECONDS) -> Store:
         """Open an existing database to read it beside others, as it is; raise `DatabaseUnusable`.
 
-        For answers that must not wait: it gives up on a lock after a second.
+        For answers that must not wait: it gives up on a lock after `patience` seconds.
         """
-        return cls(connect(path, read_only=True, patience=READER_PATIENCE_SECONDS))
+        return cls(connect(path, read_only=True, patience=patience))
 
     @classmethod
     def copy_in_memory(cls, path: Path) -> Store:
         """Copy a database (or an empty one) into memory: what is written there is forgotten."""
         copy = connect(Path(":memory:"))
         if not is_new(path):
-            source = connect(path, read_only=True)
+            # A log beside the file means that somebody works on it, or died: then join in.
+            at_rest = not path.with_name(path.name + "-wal").exists()
+            source = connect(path, read_only=True, at_rest=at_rest)
             with spoken(path):
                 source.connection.backup(copy.connection)
             source.close()

@@ -6,10 +6,13 @@ the program meets a `sqlite3.Error`.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ import sqlite_utils
 
 from archiver.errors import DatabaseUnusable
 from archiver.store.schema import migrations
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 # How long a writer waits for another process's transaction. All of ours are short.
 BUSY_TIMEOUT_SECONDS = 10.0
@@ -26,13 +31,37 @@ READER_PATIENCE_SECONDS = 1.0
 # STRICT tables need 3.37 (sqlite.org/stricttables.html).
 OLDEST_SQLITE = (3, 37, 0)
 
+# Troubles that pass, or that a person mends while the service goes on (contract §1).
+PASSING = frozenset({"database-locked", "disk-full"})
+
+# A write that the system refused without saying that the disk is full: most often a quota or a
+# limit on the size of files (setrlimit(2), RLIMIT_FSIZE), or a disk that fails.
+_REFUSED_WRITES = frozenset(
+    {
+        *("SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE", "SQLITE_IOERR_SHMSIZE"),
+        *("SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC"),
+    }
+)
+
 # (fragment of SQLite's message, code, what happened, what to do next)
 _TROUBLES = (
+    (
+        "interrupted",
+        "interrupted",
+        "The work on {path} was interrupted.",
+        "It is done again the next time.",
+    ),
     (
         "locked",
         "database-locked",
         "The database {path} is locked by another program.",
         "Close what holds it (`fuser {path}` names it) and try again.",
+    ),
+    (
+        "locking protocol",
+        "database-locked",
+        "Other programs crowd around the database {path}.",
+        "Try again in a moment.",
     ),
     (
         "disk is full",
@@ -78,6 +107,13 @@ def spoken(path: Path | str) -> Iterator[None]:
 
 def _in_words(error: sqlite3.Error, path: Path | str) -> DatabaseUnusable:
     text = str(error).lower()
+    if getattr(error, "sqlite_errorname", "") in _REFUSED_WRITES:
+        return DatabaseUnusable(
+            f"The database {path} cannot grow: the disk is full or failing, or a quota or a limit"
+            " on the size of files is reached.",
+            "Free some space or raise the limit; nothing recorded so far is lost.",
+            code="disk-full",
+        )
     for fragment, code, message, next_step in _TROUBLES:
         if fragment in text:
             return DatabaseUnusable(
@@ -108,6 +144,11 @@ class Database:
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
+
+    def interrupt(self) -> None:
+        """End the statement that runs, from another thread; its caller gets `interrupted`."""
+        with contextlib.suppress(sqlite3.Error):  # it was closed in this very moment
+            self.connection.interrupt()
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
@@ -170,9 +211,17 @@ class Database:
 
 
 def connect(
-    path: Path, *, read_only: bool = False, patience: float = BUSY_TIMEOUT_SECONDS
+    path: Path,
+    *,
+    read_only: bool = False,
+    at_rest: bool = False,
+    patience: float = BUSY_TIMEOUT_SECONDS,
 ) -> Database:
-    """Open a file without touching its schema; raise `DatabaseUnusable`."""
+    """Open a file without touching its schema; raise `DatabaseUnusable`.
+
+    Even a reader makes the two files of a write-ahead log beside the database; with `at_rest`
+    it makes none, which is right only while nobody else has the database open.
+    """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise DatabaseUnusable(
             f"SQLite {sqlite3.sqlite_version} is too old; STRICT tables need 3.37.",
@@ -180,7 +229,7 @@ def connect(
         )
     with spoken(path):
         if read_only:
-            uri = f"file:{_escaped(path)}?mode=ro"
+            uri = f"file:{_escaped(path)}?mode=ro{'&immutable=1' if at_rest else ''}"
             connection = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)
         else:
             connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
@@ -223,33 +272,64 @@ def _tables(database: Database) -> int:
     )
 
 
-def migrate(database: Database) -> list[str]:
-    """Bring the schema up to date, after a copy of a file that holds something; name what ran."""
+# What to do around a migration, which may take minutes: the names of what is pending come in.
+Around = Callable[[Sequence[str]], AbstractContextManager[None]]
+
+
+def migrate(database: Database, around: Around | None = None) -> list[str]:
+    """Bring the schema up to date, after a copy of a file that holds something; name what ran.
+
+    The copy is made and the schema changed under one write lock: of two processes that come at
+    the same moment one migrates, and the other finds nothing left to do and copies nothing.
+    """
     pending = pending_migrations(database)
     if not pending:
         return []
-    if _tables(database):
-        copy = database.path.with_name(f"{database.path.name}.before-{pending[0]}")
-        copy_database(database, copy)
-    database.pragmas(["journal_mode = WAL"])
-    # One process migrates, another that came at the same moment finds nothing left to do.
-    with database.atomic():
-        migrations.apply(database.tables)
+    with around(pending) if around else contextlib.nullcontext():
+        _use_write_ahead_log(database)
+        with database.atomic():
+            pending = pending_migrations(database)
+            if pending and _tables(database):
+                _copy_before(database.path, pending[0])
+            migrations.apply(database.tables)
     return pending
+
+
+def _use_write_ahead_log(database: Database) -> None:
+    """Switch to WAL; SQLite does not wait by itself for another process that switches."""
+    end = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except DatabaseUnusable as error:
+            if error.code != "database-locked" or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _copy_before(path: Path, migration: str) -> None:
+    """Copy a database as it is before a migration, by a reader beside the one that will write."""
+    reader = connect(path, read_only=True)
+    try:
+        copy_database(reader, path.with_name(f"{path.name}.before-{migration}"))
+    finally:
+        reader.close()
 
 
 def copy_database(database: Database, destination: Path) -> None:
     """Write a consistent copy while others work: whole or not at all, and checked.
 
-    `VACUUM INTO` a temporary name, `integrity_check`, fsync, rename.
+    `VACUUM INTO` a temporary name, `integrity_check`, fsync, rename (reference operations §9).
     """
-    partial = destination.with_name(destination.name + ".partial")
+    partial = destination.with_name(f"{destination.name}.partial-{os.getpid()}")
     partial.unlink(missing_ok=True)
     try:
         database.execute("VACUUM INTO ?", [str(partial)])
-        copy = connect(partial)
+        copy = connect(partial, read_only=True)
         try:
-            verdict = copy.value("PRAGMA integrity_check")
+            verdict = copy.value("PRAGMA integrity_check(1)")
         finally:
             copy.close()
         if verdict != "ok":
@@ -258,16 +338,61 @@ def copy_database(database: Database, destination: Path) -> None:
                 "The database itself may be damaged: check the disk.",
                 code="database-corrupted",
             )
-        with partial.open("rb") as handle:
-            os.fsync(handle.fileno())
+        _reach_the_disk(partial)
         partial.replace(destination)
+        _reach_the_disk(destination.parent)
+    except DatabaseUnusable as error:
+        if error.code in ("database-corrupted", "interrupted"):
+            raise
+        raise DatabaseUnusable(
+            f"No copy of {database.path} was made at {destination}: {error.message}",
+            "Name a folder that exists, where you may write, and that has room.",
+            code=error.code,
+        ) from error
     except OSError as error:
         raise DatabaseUnusable(
-            f"The copy {destination} cannot be written: {error}.",
-            "Name a folder that exists and has room.",
+            f"The copy {destination} cannot be written: {error.strerror or error}.",
+            "Name a folder that exists, where you may write, and that has room.",
+            code="disk-full" if error.errno in _NO_ROOM else "copy-unwritable",
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _reach_the_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sound(database: Database) -> None:
+    """Raise `DatabaseUnusable` when the file is damaged, as far as a quick check can tell."""
+    verdict = database.value("PRAGMA quick_check(1)")
+    if verdict != "ok":
+        raise DatabaseUnusable(
+            f"The database {database.path} is damaged ({verdict}).",
+            "Stop the service, move the file aside and put the newest copy of"
+            " database.backup_directory in its place.",
+            code="database-corrupted",
+        )
+
+
+def settle_journal(database: Database) -> None:
+    """Refresh the planner's figures and shorten the write-ahead log, without holding others up.
+
+    Most of the log is written back beside others' work; only then it is cut, which is given up
+    at once when a long reader stands in the way.
+    """
+    database.pragmas(["analysis_limit = 400", "optimize", "wal_checkpoint(PASSIVE)"])
+    database.pragmas([f"busy_timeout = {int(1000 * READER_PATIENCE_SECONDS)}"])
+    try:
+        database.pragmas(["wal_checkpoint(TRUNCATE)"])
+    finally:
+        database.pragmas([f"busy_timeout = {int(1000 * BUSY_TIMEOUT_SECONDS)}"])
 
 
 def tune(database: Database) -> None:

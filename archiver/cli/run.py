@@ -103,7 +103,10 @@ def _summary(result: Pass) -> list[str]:
         lines.append(f"The archive part waits until {until:%Y-%m-%d %H:%M} UTC ({reason}).")
     lines += [f"The report is in {path}" for path in result.reports]
     left = f"{result.left_lookups} look-ups and {result.left_submissions} submissions are left"
-    lines.append(f"{left}; the daemon would need about {_span(result.left_seconds)} for them.")
+    if result.left_seconds is None:
+        lines.append(f"{left}; archive.mode or a daily budget of 0 keeps them from being done.")
+    else:
+        lines.append(f"{left}; the daemon would need about {_span(result.left_seconds)} for them.")
     return lines
 
 

@@ -95,10 +95,10 @@ def _budgets(budgets: dict[str, Any]) -> Iterator[str]:
     for key, left in budgets.items():
         name = key.removesuffix("_left")
         if name != key:
-            limit = budgets.get(f"{name}_daily", "?")
+            limit, kept = budgets[f"{name}_daily"], budgets[f"{name}_reserved"]
             yield (
-                f"budget     {left} of {limit} {name} submissions left today,"
-                f" renewed at {budgets['renews_at']}"
+                f"budget     {left} of {limit} {name} submissions left today, {kept} of them for"
+                f" requests and failing links; renewed at {budgets['renews_at']}"
             )
 
 

@@ -139,11 +139,12 @@ def _of_archiving(figures: Operations) -> Iterator[Metric]:
     yield _gauge(
         "archiver_archive_backlog_links", "Links that wait for an archive.", jobs, ["kind"]
     )
-    yield _gauge(
-        "archiver_archive_backlog_seconds",
-        "How long that takes at the present pace and budgets.",
-        figures.waiting_seconds,
-    )
+    if figures.waiting_seconds is not None:
+        yield _gauge(
+            "archiver_archive_backlog_seconds",
+            "How long that takes at the present pace and budgets.",
+            figures.waiting_seconds,
+        )
     yield _gauge(
         "archiver_submissions_left",
         "Submissions that may still be made today.",

@@ -32,7 +32,8 @@ class Operations:
     `changes` counts (verdict before, after), `captures` (archive, made by), `attempts`
     (archive, outcome); `requests` maps a kind to what people still wait for; `submissions_left`
     maps a way of submitting to what may still be sent today. `online` is None before it was
-    asked. `oldest_due` is when the link that waits longest became, or becomes, due.
+    asked, `waiting_seconds` when what waits for the archive never comes to its turn.
+    `oldest_due` is when the link that waits longest became, or becomes, due.
     """
 
     running: bool
@@ -51,5 +52,5 @@ class Operations:
     submissions_left: Mapping[str, int] = field(default_factory=dict)
     waiting_lookups: int = 0
     waiting_submissions: int = 0
-    waiting_seconds: float = 0
+    waiting_seconds: float | None = 0
     pauses: Mapping[str, datetime | None] = field(default_factory=dict)

@@ -32,7 +32,7 @@ class Pass:
     reports: list[Path] = field(default_factory=list)
     left_lookups: int = 0
     left_submissions: int = 0
-    left_seconds: int = 0
+    left_seconds: int | None = 0
 
 
 async def one_pass(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from archiver.archiving.pacing import Account, DayBudget, Usage, day_budget, next_day
 from archiver.clock import to_stamp
 from archiver.model import ArchiveState
 from archiver.service.desk import Desk
@@ -15,6 +17,8 @@ from archiver.store import daemon_pid
 # States in which a link still waits for a look-up, and for a submission.
 _WAITS_FOR_LOOKUP = (ArchiveState.NONE, ArchiveState.SEARCHING, ArchiveState.LOST)
 _WAITS_FOR_SUBMISSION = (ArchiveState.QUEUED,)
+# What the archive last said of the account: a day's figures, and when.
+ACCOUNT_STATE = "account"
 
 
 def status(desk: Desk) -> dict[str, Any]:
@@ -35,8 +39,8 @@ def status(desk: Desk) -> dict[str, Any]:
         "problems": queries.problem_count(),
         "budgets": budgets(desk),
         "backlog": backlog(desk, states),
-        "online": journal.state("online", {}).get("online"),
-        "offline_since": journal.state("online", {}).get("since"),
+        "online": facts.online,
+        "offline_since": facts.offline_since and to_stamp(facts.offline_since),
         "daemon": {
             "running": pid is not None,
             "pid": pid,
@@ -50,37 +54,73 @@ def status(desk: Desk) -> dict[str, Any]:
     }
 
 
-def midnight_after(moment: datetime) -> datetime:
-    """Return the next 00:00 UTC: when an archive's day begins anew (reference wayback §1.9)."""
-    day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return day + timedelta(days=1)
-
-
 def budgets(desk: Desk) -> dict[str, Any]:
-    """Return what may still be submitted today, and when that renews."""
-    now, archive = desk.clock.now(), desk.settings.archive
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    used = len(desk.store.archive.attempts_since(today, "anonymous"))
+    """Return what may still be submitted today the way we submit, and when that renews."""
+    found: dict[str, Any] = {}
+    backend = _backend(desk)
+    if backend is not None:
+        day = _day(desk, backend)
+        found = {
+            f"{backend}_today": day.used,
+            f"{backend}_daily": day.limit,
+            f"{backend}_left": day.left,
+            # A fifth of each day is kept for what people ask for and for failing links.
+            f"{backend}_reserved": day.left - day.left_for(reserved=False),
+        }
+    return {**found, "renews_at": to_stamp(next_day(desk.clock.now()))}
+
+
+def backlog(desk: Desk, states: Mapping[str, int]) -> dict[str, Any]:
+    """Return how much waits for the archive, with an honest estimate of how long it takes.
+
+    The pace of reads decides for look-ups, the daily budget for submissions; `estimate_seconds`
+    is None when what waits will never be submitted under these settings. A look-up that finds
+    nothing becomes a submission: until all were made, the estimate is a least one.
+    """
+    lookups = sum(states.get(state.value, 0) for state in _WAITS_FOR_LOOKUP)
+    submissions = sum(states.get(state.value, 0) for state in _WAITS_FOR_SUBMISSION)
+    asks = desk.settings.archive.mode != "off"
+    reading = lookups * 60 / desk.settings.archive.reads_per_minute if asks or not lookups else None
+    sending = _sending_seconds(desk, submissions)
+    never = reading is None or sending is None
     return {
-        "anonymous_today": used,
-        "anonymous_daily": archive.anonymous_daily,
-        "anonymous_left": max(0, archive.anonymous_daily - used),
-        "renews_at": to_stamp(midnight_after(now)),
+        "lookups": lookups,
+        "submissions": submissions,
+        "estimate_seconds": None if never else round((reading or 0) + (sending or 0)),
     }
 
 
-def backlog(desk: Desk, states: dict[str, int]) -> dict[str, Any]:
-    """Return how much waits for the archive, with an honest estimate of how long it takes.
+def _sending_seconds(desk: Desk, submissions: int) -> float | None:
+    """Return how long so many ordinary submissions take: today's rest, then day by day."""
+    if not submissions:
+        return 0
+    backend, archive = _backend(desk), desk.settings.archive
+    if backend is None:
+        return None
+    day = _day(desk, backend)
+    each_day = replace(day, used=0).left_for(reserved=False)
+    if not each_day:
+        return None
+    per_minute = archive.submits_per_minute if backend == "spn2" else archive.anonymous_per_minute
+    today = min(submissions, day.left_for(reserved=False))
+    days = -(-(submissions - today) // each_day)
+    return today * 60 / per_minute + days * 86400
 
-    The daily budget decides for submissions, the pace of reads for look-ups.
-    """
-    archive = desk.settings.archive
-    lookups = sum(states.get(state.value, 0) for state in _WAITS_FOR_LOOKUP)
-    submissions = sum(states.get(state.value, 0) for state in _WAITS_FOR_SUBMISSION)
-    seconds = lookups * 60 / archive.reads_per_minute
-    if archive.anonymous_daily:
-        left = budgets(desk)["anonymous_left"]
-        beyond = max(0, submissions - left)
-        seconds += min(submissions, left) * 60 / archive.anonymous_per_minute
-        seconds += -(-beyond // archive.anonymous_daily) * 86400
-    return {"lookups": lookups, "submissions": submissions, "estimate_seconds": round(seconds)}
+
+def _backend(desk: Desk) -> str | None:
+    """Return how captures are asked for, None where they are not."""
+    mode = desk.settings.archive.mode
+    if mode in ("lookup", "off"):
+        return None
+    return mode if mode != "auto" else "anonymous" if desk.keys is None else "spn2"
+
+
+def _day(desk: Desk, backend: str) -> DayBudget:
+    now = desk.clock.now()
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    used = len(desk.store.archive.attempts_since(today, backend))
+    told = desk.store.journal.state(ACCOUNT_STATE, {})
+    # The account's figures are those of one day.
+    is_todays = told.get("at", "") >= to_stamp(today)
+    account = Account(**told["figures"]) if is_todays else None
+    return day_budget(backend, desk.settings.archive, Usage(used, account=account), now)

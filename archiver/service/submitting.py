@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 
 from archiver.archiving import pacing, steps
@@ -11,10 +12,12 @@ from archiver.archiving.answers import JobState, Outcome, SubmitAnswer, Trouble
 from archiver.archiving.pacing import Account, Usage, WaitUntil
 from archiver.archiving.pipeline import Action, ArchiveRecord, Situation, Submit
 from archiver.archiving.refusals import Kind, refusal_for
+from archiver.clock import to_stamp
 from archiver.service.archive_clients import ArchiveClients
 from archiver.service.breakers import Breakers
 from archiver.service.desk import Desk
 from archiver.service.keeping import Keeping, progress_of
+from archiver.service.status import ACCOUNT_STATE
 from archiver.store import ArchiveTask
 
 # The account's own figures are asked for this often at most.
@@ -162,6 +165,9 @@ class Submitting:
         self._account_asked_at = clock.monotonic()
         figures, trouble = await account.user_status()
         self._account = figures
+        if figures is not None:
+            told = {"at": to_stamp(clock.now()), "figures": asdict(figures)}
+            self._desk.store.journal.set_state(ACCOUNT_STATE, told)
         if trouble is not Trouble.NONE:
             self._breakers.note(
                 trouble, pacing.SUBMITS, None, backend=backend, keys_mark=self._clients.keys_mark

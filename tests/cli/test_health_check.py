@@ -97,7 +97,10 @@ def test_the_screen_shows_budgets_backlog_and_why_it_is_unwell(store, capsys):
     assert main(["status"]) == 0
     lines = capsys.readouterr().out.splitlines()
     shown = {line[:11].strip(): line[11:] for line in lines if line[:1] != " "}
-    assert shown["budget"].startswith("50 of 50 anonymous submissions left today, renewed at ")
+    assert shown["budget"].startswith(
+        "50 of 50 anonymous submissions left today, 10 of them for requests and failing links;"
+        " renewed at "
+    )
     assert shown["backlog"] == "0 look-ups, 0 submissions"
     assert shown["online"] == "no, since 2026-11-24T10:00:00Z"
     assert shown["daemon"] == "not running; last run never"

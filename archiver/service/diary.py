@@ -97,9 +97,9 @@ class Diary:
         self._shown.begin(what, total)
 
     def advance(self, steps: int = 1) -> None:
-        """Note that the current duty got forward, and pass it on."""
+        """Note that the current duty got forward (no step is none), and pass it on."""
         name = _current.get()
-        if name in self.entries:
+        if steps > 0 and name in self.entries:
             self._step(name)
             if self._clock.monotonic() - self._stored_at >= _KEPT_EVERY_SECONDS:
                 self._keep(name)

@@ -133,7 +133,7 @@ class WebServer:
         assert server is not None
         host, port = bind_address(bind)
         # "localhost" is 127.0.0.1 here whatever a hosts file says: never an open door.
-        host = "127.0.0.1" if host == "localhost" else host
+        host = "127.0.0.1" if host.lower().rstrip(".") == "localhost" else host
         try:
             listener = await asyncio.get_running_loop().create_server(
                 lambda: Connection(server), host, port, reuse_address=True

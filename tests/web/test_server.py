@@ -341,7 +341,7 @@ async def test_a_reload_to_an_address_that_is_taken_keeps_the_old_one(desk, conf
             desk.loaded = configure(f'enabled = true\nbind = "127.0.0.1:{taken.getsockname()[1]}"')
             await server.follow()
         assert (await ask(port, "/healthz"))[0] == 200
-        desk.loaded = configure('enabled = true\nbind = "localhost:0"')
+        desk.loaded = configure('enabled = true\nbind = "LOCALHOST.:0"')
         await server.follow()
         assert server.addresses[0][0] == "127.0.0.1"
         assert (await ask(server.addresses[0][1], "/healthz"))[0] == 200

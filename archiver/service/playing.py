@@ -121,6 +121,8 @@ class Playing:
             self._keeping.save(task, step)
 
     async def _play(self, capture: Capture) -> PlaybackAnswer:
+        if capture.source == "aggregator":
+            return await self._clients.elsewhere.play(capture)
         answer = await self._clients.player.play(capture.archive_url, leeway=leeway_for(capture))
         trouble = _PLAYBACK_TROUBLES.get(answer.outcome, Trouble.NONE)
         self._breakers.note(trouble, pacing.READS, answer.retry_after)

@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint bench clean
+.PHONY: help run demo test lint bench docs clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*##/make \1\t/p' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ lint: $(VENV)/.stamp-test  ## Style and types
 bench: $(VENV)/.stamp-test  ## Measure, and print the tables of benchmarks/
 	@failed=0; for script in benchmarks/bench_*.py; do \
 		echo "== $$script"; $(BIN)/python "$$script" || failed=1; done; exit $$failed
+
+docs: $(VENV)/.stamp-run  ## Write anew what the documents say of commands and reasons
+	$(BIN)/python docs/generate.py
 
 clean:  ## Remove what was built here, never a database, a report or a capture
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

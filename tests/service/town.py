@@ -294,10 +294,18 @@ async def ended(child: asyncio.subprocess.Process, within: float = 30.0) -> Done
     return Done(child.returncode, out.decode(), err.decode())
 
 
-async def until(true: Callable[[], object], what: str, within: float = 20.0) -> None:
-    """Wait until something is so; fail with what was waited for."""
+async def until(
+    true: Callable[[], object],
+    what: str,
+    child: asyncio.subprocess.Process | None = None,
+    within: float = 20.0,
+) -> None:
+    """Wait until something is so; fail with what was waited for, at once when a child ended."""
     end = time.monotonic() + within
     while not true():
+        if child is not None and child.returncode is not None:
+            out, err = await child.communicate()
+            raise AssertionError(f"ended before {what}: {(out + err).decode()}")
         assert time.monotonic() < end, f"never came: {what}"
         await asyncio.sleep(0.02)
 

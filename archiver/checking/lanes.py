@@ -339,10 +339,16 @@ class Lanes:
         await self._clock.sleep(min(_POLL, max(lane.delay / 4, 0.02)))
 
     def _may_start(self, lane: _Lane) -> bool:
-        """Look once more, a place in hand: time has passed, or another look was quicker."""
+        """Look once more, a place in hand: time has passed, or another look was quicker.
+
+        A lease that ran out while we waited for the place is renewed here: giving the place back
+        for it would let a long queue pass places round without using any.
+        """
+        if not self._lease(lane):
+            return False
         now = self._clock.monotonic()
         paused = lane.not_before is not None and lane.not_before > self._clock.now()
-        if lane.next_start > now or paused or self._needs_lease(lane):
+        if lane.next_start > now or paused:
             return False
         lane.next_start = now + lane.delay
         return True

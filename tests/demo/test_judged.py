@@ -24,16 +24,6 @@ from archiver.model import Finding
 START = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 CHECK = CheckSettings(timeout=timedelta(seconds=2), connect_timeout=timedelta(seconds=1))
 POLICY = Policy.from_settings(CHECK)
-# Rows that follow the reference where the rules do not yet; this set may only shrink.
-UNSETTLED = {
-    "status-403.example",  # §5.1 row 42: a bare "403 Forbidden" names its status, no vendor
-    "status-429.example",  # likewise
-    "status-429-bare.example",  # likewise
-    "consent-wall.example",  # §4.2: a collectConsent path is certain, a return parameter is not
-    "lander.example",  # §4.3: a tiny page that only leads to /lander
-    "status-530.example",  # §5.1 row 52: error codes 1016 and 1033 are outages, no block
-    "broken-gzip.example",  # §5.1 row 63: a body that does not unpack is ok/unreadable
-}
 
 
 async def find(fetcher: Fetcher, site: Site, same_page_count: int) -> Finding:
@@ -64,4 +54,4 @@ async def test_every_row_is_found_to_be_what_the_table_says() -> None:
         for site, finding in zip(sites, findings, strict=True)
         if not agrees(site.finding, str(finding.verdict), finding.reason)
     }
-    assert {host: wrong[host] for host in wrong.keys() - UNSETTLED} == {}
+    assert wrong == {}

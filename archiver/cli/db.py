@@ -54,6 +54,25 @@ def backup(application: Application, destination: Path) -> int:
 
 
 @db.command()
+@pass_application
+def prune(application: Application) -> int:
+    """Forget looks and captures that no longer tell anything, and links nobody cites.
+
+    \b
+    archiver db prune
+    """
+    from archiver.cli.opening import open_desk
+    from archiver.service.maintenance import prune as forget
+    from archiver.store import settle_journal
+
+    with open_desk(application, must_exist=True) as desk:
+        pruned = forget(desk)
+        settle_journal(desk.store.database)
+        application.say(f"{pruned}.")
+    return 0
+
+
+@db.command()
 @click.option("--rejudge", is_flag=True, help="Show what today's rules would change.")
 @pass_application
 def rebuild(application: Application, rejudge: bool) -> int:

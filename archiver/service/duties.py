@@ -9,6 +9,7 @@ from archiver.clock import from_stamp
 from archiver.errors import CannotWork, ConfigurationError
 from archiver.service import maintenance, rounds
 from archiver.service.archiving import READING, SUBMITTING, VERIFYING, Archiving
+from archiver.service.beside import beside
 from archiver.service.checking import Checking
 from archiver.service.desk import Desk, log
 from archiver.service.local_copies import LocalCopies
@@ -155,14 +156,13 @@ class Duties:
         """Write the reports; nothing new while offline."""
         if self._is_offline():
             return ""
-        paths = write_reports(self._desk)
+        paths = await beside(self._desk, write_reports, read_only=True)
         log.info("report: %s", ", ".join(map(str, paths)))
         return ""
 
     async def maintenance(self) -> str:
-        """Tidy the database."""
-        maintenance.tidy(self._desk)
-        return ""
+        """Check, copy and tidy the database, beside whatever else is going on."""
+        return await beside(self._desk, maintenance.maintain)
 
     async def requests(self) -> str:
         """Look at what people asked for through the database."""

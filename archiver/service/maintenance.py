@@ -1,19 +1,121 @@
-"""Keeping the database small and healthy."""
+"""Keeping the database small, sound and copied; never a plain VACUUM, which would shut all out.
+
+All of it blocks for as long as it takes: the daemon does it in a thread (`service.beside`).
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
 
+from archiver.clock import to_stamp
+from archiver.errors import CannotWork, DatabaseUnusable
 from archiver.service.desk import Desk, log
+from archiver.store import Pruned, copy_database, settle_journal, sound
 
 # Contract §1: a link nobody cites is kept for 90 days.
 UNCITED_KEPT = timedelta(days=90)
+# What a sibling probe told is used for 30 days (design §5).
+PROBES_KEPT = timedelta(days=30)
 
 
-def tidy(desk: Desk) -> None:
-    """Drop links nobody ever cited, free claims of dead processes, shorten the journal."""
+def maintain(desk: Desk) -> str:
+    """Do the daily round; returns a line for the status.
+
+    Each part is tried whatever became of the others; the first trouble is raised at the end. A
+    damaged database is neither copied over good copies nor pruned.
+    """
+    sound(desk.store.database)
+    said: list[str] = []
+    trouble: CannotWork | None = None
+    for part in (_back_up, _prune, _settle):
+        if desk.stopping:
+            break
+        try:
+            said.append(part(desk))
+        except CannotWork as error:
+            log.warning("maintenance: %s", error)
+            trouble = trouble or error
+    text = "; ".join(filter(None, said))
+    if text:
+        log.info("maintenance: %s", text)
+    if trouble is not None:
+        raise trouble
+    return f"last maintenance: {text}" if text else ""
+
+
+def back_up(desk: Desk) -> Path | None:
+    """Copy the database into `database.backup_directory` and drop copies beyond `backup_keep`.
+
+    Returns the copy, None when no folder is configured. Raises DatabaseUnusable; then no older
+    copy is dropped.
+    """
+    directory = desk.loaded.path("database.backup_directory")
+    if directory is None:
+        return None
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnusable(
+            f"The folder for copies {directory} cannot be made: {error.strerror}.",
+            "Check database.backup_directory and the permissions above it.",
+            code="copy-unwritable",
+        ) from error
+    path = desk.store.database.path
+    copy = directory / _copy_name(path, desk.clock.now())
+    copy_database(desk.store.database, copy)
+    _drop_old_copies(directory, path, desk.settings.database.backup_keep)
+    return copy
+
+
+def prune(desk: Desk) -> Pruned:
+    """Forget what may be forgotten (design §7); stops between two steps when asked to."""
     store, now = desk.store, desk.clock.now()
-    dropped = store.citations.prune_uncited(now - UNCITED_KEPT)
-    store.looks.release_stale(now)
-    store.database.pragmas(["optimize", "wal_checkpoint(TRUNCATE)"])
-    log.info("maintenance: %d links that nobody cites were dropped", dropped)
+    links = store.citations.prune_uncited(now - UNCITED_KEPT)
+    store.pruning.probes(now - PROBES_KEPT)
+    looks = captures = 0
+    for count in store.pruning.looks(now - desk.settings.database.keep_looks):
+        looks += count
+        if desk.stopping:
+            break
+    for count in store.pruning.captures():
+        captures += count
+        if desk.stopping:
+            break
+    return Pruned(looks, captures, links)
+
+
+def _back_up(desk: Desk) -> str:
+    copy = back_up(desk)
+    return "" if copy is None else f"copied to {copy}"
+
+
+def _prune(desk: Desk) -> str:
+    pruned = prune(desk)
+    return str(pruned) if pruned.anything else ""
+
+
+def _settle(desk: Desk) -> str:
+    desk.store.looks.release_stale(desk.clock.now())
+    settle_journal(desk.store.database)
+    return ""
+
+
+def _copy_name(database: Path, now: datetime) -> str:
+    """Name a copy by the moment it was made, so that names sort by age."""
+    stamp = re.sub("[-:]", "", to_stamp(now))
+    return f"{database.stem}-{stamp}{database.suffix or '.db'}"
+
+
+def _drop_old_copies(directory: Path, database: Path, keep: int) -> None:
+    """Drop the oldest copies of this database; nothing that is named otherwise is touched."""
+    ours = re.compile(
+        rf"{re.escape(database.stem)}-\d{{8}}T\d{{6}}Z{re.escape(database.suffix or '.db')}"
+    )
+    copies = sorted(file for file in directory.iterdir() if ours.fullmatch(file.name))
+    for file in copies[:-keep]:
+        try:
+            file.unlink()
+        except OSError as error:
+            log.warning("the old copy %s cannot be removed: %s", file, error.strerror)

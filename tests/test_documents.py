@@ -7,6 +7,7 @@ import importlib.util
 import re
 import sqlite3
 import tomllib
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -15,9 +16,11 @@ from urllib.parse import unquote
 import pytest
 
 from archiver import __version__
+from archiver.checking.belief import Known, settle
+from archiver.checking.policy import Policy
 from archiver.cli import COMMANDS, main
-from archiver.config import catalogue
-from archiver.model import ArchiveState, Claim, Verdict
+from archiver.config import catalogue, load_settings
+from archiver.model import ArchiveState, Belief, Claim, Finding, Verdict
 from archiver.reasons import REASONS, in_words
 from archiver.store import Store
 
@@ -27,6 +30,7 @@ DOCUMENTS = [
     *sorted(DOCS.glob("*.md")),
     *(ROOT / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md")),
 ]
+MODE = re.DOTALL | re.MULTILINE
 OWN_TABLES = frozenset({"_sqlite_migrations", "sqlite_sequence", "sqlite_stat1", "sqlite_stat4"})
 
 
@@ -115,6 +119,44 @@ def test_every_option_stands_in_the_example_and_what_is_named_elsewhere_exists()
     for document in DOCUMENTS:
         named = set(re.findall(rf"`((?:{sections})\.[a-z_.]+)`", text_of(document)))
         assert named - known - catalogue.sections().keys() == set(), document.name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_configuration_that_is_shown_is_right(document, tmp_path):
+    for number, block in enumerate(re.findall(r"^```toml\n(.*?)^```", text_of(document), MODE)):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(block, encoding="utf-8")
+        assert load_settings(file, {}, tmp_path).file == file
+
+
+def test_the_looks_a_year_are_those_of_the_schedule():
+    """Follow single links for two years: what docs/operating.md reckons with."""
+    text = text_of(DOCS / "operating.md")
+    kinds = {
+        "12.2": (Finding(Verdict.OK, "ok"), 1),
+        "18.5": (Finding(Verdict.OK, "ok"), 0),
+        "26": (Finding(Verdict.BLOCKED, "challenge"), 1),
+        "122": (Finding(Verdict.FAILING, "http-5xx"), 1),
+    }
+    for number, (finding, year) in kinds.items():
+        assert number in text
+        looks = [looks_by_year(finding, f"https://{name}.example/")[year] for name in range(20)]
+        assert sum(looks) / len(looks) == pytest.approx(float(number), rel=0.03)
+    looks = 5552 * (12.2 * 0.94 + 26 * 0.06)
+    assert looks == pytest.approx(72_000, rel=0.02)
+
+
+def looks_by_year(finding: Finding, url: str) -> tuple[int, int]:
+    """Return how often a link is looked at in its first and its second year."""
+    start = now = datetime(2026, 1, 1, tzinfo=UTC)
+    counts = [0, 0]
+    belief = Belief()
+    while (year := (now - start).days // 365) < 2:
+        counts[year] += 1
+        belief = settle(belief, finding, Known(archive="off"), now, Policy(), url=url)
+        assert belief.next_look_at is not None
+        now = belief.next_look_at
+    return counts[0], counts[1]
 
 
 def test_every_column_of_every_table_and_view_is_explained(tmp_path):

@@ -125,7 +125,7 @@ class Archiving:
         moved = False
         now = self.desk.clock.now()
         self._waiting = {one: until for one, until in self._waiting.items() if until > now}
-        left_out = {*self._submitting.busy, *self._waiting}
+        left_out = {*self._submitting.busy, *self._waiting, *done.others}
         for task in self.desk.store.archive.due(now, _BATCH, leave_out=left_out):
             if self.desk.stopping:
                 return False
@@ -153,8 +153,8 @@ class Archiving:
             self._keeping.rest(task, record, until)
             return True
         if _KINDS.get(type(action), READING) not in kinds:
-            self._waiting[task.link_id] = self.desk.clock.now() + timedelta(minutes=1)
-            return False
+            done.others.add(task.link_id)
+            return True
         return await self._carry_out(task, record, situation, action, done)
 
     async def _advance_cited_copy(
@@ -165,8 +165,10 @@ class Archiving:
         if record.next_at is not None and now < record.next_at and task.requested is None:
             self._keeping.rest(task, record, record.next_at)
             return True
-        if VERIFYING not in kinds or self._reads_wait(done):
-            self._waiting[task.link_id] = now + timedelta(minutes=1)
+        if VERIFYING not in kinds:
+            done.others.add(task.link_id)
+            return True
+        if self._reads_wait(done):
             return False
         done.verifications += 1
         await self._playing.cited_copy(task, record)

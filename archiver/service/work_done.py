@@ -8,7 +8,10 @@ from datetime import datetime
 
 @dataclass(slots=True)
 class Done:
-    """How many requests of each kind were made, and why the round ended (reason: until)."""
+    """How many requests of each kind were made, and why the round ended (reason: until).
+
+    `others` are links whose next step is of a kind that another duty does.
+    """
 
     lookups: int = 0
     submissions: int = 0
@@ -16,6 +19,7 @@ class Done:
     verifications: int = 0
     claims: int = 0
     waits: dict[str, datetime] = field(default_factory=dict)
+    others: set[int] = field(default_factory=set)
 
     @property
     def anything(self) -> int:

@@ -79,7 +79,7 @@ async def _work(desk: Desk, archive_time: timedelta, accept_removals: bool) -> P
                 result.archive = await archiving.work(archive_time)
             if not desk.stopping and result.archive.anything:
                 # A death that waited for the archive's answer is settled in the same pass.
-                await look_at_due(checking, run_id)
+                _add(result.looks, await look_at_due(checking, run_id))
             if not desk.stopping:
                 result.copies = await copies.work(archive_time)
         if not desk.stopping:
@@ -88,6 +88,15 @@ async def _work(desk: Desk, archive_time: timedelta, accept_removals: bool) -> P
     finally:
         journal.end(run_id, clock.now(), outcome, {"looks": result.looks.looks})
     return result
+
+
+def _add(looks: Summary, later: Summary) -> None:
+    """Count what a later round of the same pass came to as well."""
+    looks.looks += later.looks
+    looks.postponed += later.postponed
+    looks.changes += later.changes
+    for word, count in later.verdicts.items():
+        looks.verdicts[word] = looks.verdicts.get(word, 0) + count
 
 
 def _offline(result: Pass, why: str) -> Offline:

@@ -1,7 +1,7 @@
 """Write the parts of the documents that the program itself knows: `make docs`.
 
 A part stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->`; the rest of a document is
-a person's. tests/test_documents.py fails while a part differs from what is written here.
+a person's. With `--check` nothing is written, and the exit code is 1 when something would be.
 """
 
 from __future__ import annotations
@@ -117,15 +117,15 @@ def written(document: str) -> str:
     return pattern.sub(lambda _: f"{begin}\n{part()}\n{end}", text)
 
 
-def write() -> int:
-    """Write every document anew and say which changed."""
-    for document in PARTS:
-        path, text = HERE / document, written(document)
-        if path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
-            print(f"{path.name} was written anew")
-    return 0
+def stale() -> dict[Path, str]:
+    """Return what every document that is not up to date should be."""
+    texts = {HERE / document: written(document) for document in PARTS}
+    return {path: text for path, text in texts.items() if path.read_text(encoding="utf-8") != text}
 
 
 if __name__ == "__main__":
-    sys.exit(write())
+    for file, anew in stale().items():
+        if "--check" in sys.argv:
+            sys.exit(f"{file.name} is out of date: run `make docs`")
+        file.write_text(anew, encoding="utf-8")
+        print(f"{file.name} was written anew")

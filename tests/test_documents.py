@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
 import sqlite3
+import subprocess
+import sys
 import tomllib
 from datetime import UTC, datetime
 from functools import cache
@@ -18,7 +21,7 @@ import pytest
 from archiver import __version__
 from archiver.checking.belief import Known, settle
 from archiver.checking.policy import Policy
-from archiver.cli import COMMANDS, main
+from archiver.cli import COMMANDS
 from archiver.config import catalogue, load_settings
 from archiver.model import ArchiveState, Belief, Claim, Finding, Verdict
 from archiver.reasons import REASONS, in_words
@@ -64,19 +67,37 @@ def anchors(markdown: str) -> set[str]:
 # ------------------------------------------------------------------------------- the program
 
 
-@pytest.mark.parametrize("document", ["commands.md", "verdicts.md"])
-def test_what_the_program_writes_of_itself_is_up_to_date(document):
-    assert text_of(DOCS / document) == generator().written(document), "run `make docs`"
+def test_what_the_program_writes_of_itself_is_up_to_date():
+    # In a process of its own: click remembers a command's help options from its first use.
+    done = subprocess.run(
+        [sys.executable, DOCS / "generate.py", "--check"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_every_command_stands_in_the_commands_with_what_its_help_prints(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    text = text_of(DOCS / "commands.md")
+@pytest.mark.parametrize("command", ["", "check", "db backup"])
+def test_the_commands_stand_there_as_help_prints_them(command):
+    done = subprocess.run(
+        [sys.executable, "-m", "archiver", *command.split(), "--help"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert f"```text\n{done.stdout}```" in text_of(DOCS / "commands.md")
+
+
+def test_every_command_has_its_section():
     paths = list(generator().commands(generator().command_line))
     assert {path[0] for path in paths if path} == set(COMMANDS)
-    for path in paths:
-        assert main([*path, "--help"]) == 0
-        assert f"```text\n{capsys.readouterr().out}```" in text, path
+    headings = re.findall(r"^## `(archiver.*)`$", text_of(DOCS / "commands.md"), re.MULTILINE)
+    assert headings == [" ".join(("archiver", *path)) for path in paths]
 
 
 def test_every_exit_code_is_explained():
@@ -219,10 +240,7 @@ def test_every_command_that_is_named_exists(document):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_long_option_of_ours_that_is_named_exists(document):
-    helps = "".join(
-        generator().help_of(path) for path in generator().commands(generator().command_line)
-    )
-    known = set(re.findall(r"--[a-z][a-z-]*", helps))
+    known = set(re.findall(r"--[a-z][a-z-]*", text_of(DOCS / "commands.md")))
     for line in text_of(document).splitlines():
         for command in re.findall(r"\barchiver (?:[a-z]+)[^`|&;(]*", line):
             own = command.partition(" # ")[0]

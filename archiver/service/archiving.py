@@ -96,6 +96,9 @@ class Archiving:
             return done
         clock = self.desk.clock
         end = None if limit is None else clock.monotonic() + limit.total_seconds()
+        if self.desk.store.archive.next_poll() is not None:
+            # Jobs of a process that ended are waited for like our own.
+            self._poll_until = clock.monotonic() + POLL_PATIENCE.total_seconds()
         with self.desk.shows("Asking the archive", None) as progress:
             while not self.desk.stopping and (end is None or clock.monotonic() < end):
                 before = done.anything
@@ -107,6 +110,11 @@ class Archiving:
                     break
         await self._submitting.finish()
         return done
+
+    @property
+    def keys_refused(self) -> bool:
+        """Say whether the archive has refused the account keys we have."""
+        return self._submitting.keys_refused
 
     async def one(self, link_id: int) -> ArchiveRecord:
         """Take one link as far as it goes now; for on-demand commands."""

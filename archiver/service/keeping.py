@@ -40,7 +40,6 @@ class Keeping:
             if step.archive_saw is not None:
                 self._vantages.archive_saw(task.link_id, step.archive_saw)
             self._vantages.tell(task.link_id, step.record)
-            self._close_request(task, step.record)
 
     def rest(self, task: ArchiveTask, record: ArchiveRecord, until: datetime | None) -> None:
         """Let a link rest until a moment, telling beliefs what is known by now."""

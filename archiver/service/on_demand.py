@@ -116,7 +116,11 @@ async def archive(desk: Desk, link_ids: Sequence[int], *, wait: bool) -> None:
                     await desk.clock.sleep(pause)
                     await archiving.one(link_id)
                 progress.advance()
-    _raise_if_refused(desk, link_ids)
+        if archiving.keys_refused and not all(_is_known(desk, one) for one in link_ids):
+            raise KeysRefused(
+                "archive.org refused the account keys.",
+                "Check the keys (docs/archiving.md); nothing more is submitted with them.",
+            )
 
 
 def _is_known(desk: Desk, link_id: int) -> bool:
@@ -130,16 +134,6 @@ def _pause(desk: Desk, link_id: int) -> float | None:
     if due is None:
         return None
     return max(1.0, (from_stamp(due) - desk.clock.now()).total_seconds())
-
-
-def _raise_if_refused(desk: Desk, link_ids: Sequence[int]) -> None:
-    for link_id in link_ids:
-        last = desk.store.archive.last_attempt(link_id)
-        if last is not None and last["code"] == "keys-refused":
-            raise KeysRefused(
-                "archive.org refused the account keys.",
-                "Check the keys (docs/archive-keys.md); nothing more is submitted with them.",
-            )
 
 
 def archive_result(desk: Desk, link_ids: Sequence[int]) -> dict[str, Any]:

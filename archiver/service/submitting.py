@@ -158,7 +158,7 @@ class Submitting:
         """Ask for the account's own figures: free of cost, and the proof that the keys are good."""
         clock = self._desk.clock
         account = self._clients.account
-        if backend != "spn2" or account is None or self._keys_refused():
+        if backend != "spn2" or account is None or self.keys_refused:
             return
         if clock.monotonic() - self._account_asked_at < _ACCOUNT_HOLDS_SECONDS:
             return
@@ -173,9 +173,12 @@ class Submitting:
                 trouble, pacing.SUBMITS, None, backend=backend, keys_mark=self._clients.keys_mark
             )
 
-    def _keys_refused(self) -> bool:
+    @property
+    def keys_refused(self) -> bool:
+        """Say whether the archive has refused the account keys we have."""
         breaker = self._breakers.all().get("keys-spn2")
-        return breaker is not None and breaker.mark == self._clients.keys_mark
+        refused = breaker is not None and breaker.mark == self._clients.keys_mark
+        return refused and self._clients.account is not None
 
     def _usage(self, backend: str, host: str) -> Usage:
         archive, now = self._desk.store.archive, self._desk.clock.now()

@@ -6,11 +6,12 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	&& echo $$name && break; done)
 UV := $(shell command -v uv 2>/dev/null)
 VENV := .venv
+WAYBACK_VENV := .venv-wayback
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint bench docs clean
+.PHONY: help run demo test test-wayback lint bench docs clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*##/make \1\t/p' $(MAKEFILE_LIST)
@@ -27,6 +28,9 @@ demo: $(VENV)/.stamp-run  ## The same against a rehearsed internet on this machi
 test: lint  ## Everything that has to hold
 	$(BIN)/pytest -n $(WORKERS)
 
+test-wayback: $(VENV)/.stamp-test $(WAYBACK_VENV)/.stamp  ## The pipeline against a real Wayback (pywb)
+	ARCHIVER_WAYBACK_BIN="$(CURDIR)/$(WAYBACK_VENV)/bin" $(BIN)/pytest tests/wayback
+
 lint: $(VENV)/.stamp-test  ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -40,7 +44,7 @@ docs: $(VENV)/.stamp-run  ## Write anew what the documents say of commands and r
 	$(BIN)/python docs/generate.py
 
 clean:  ## Remove what was built here, never a database, a report or a capture
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(WAYBACK_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -62,6 +66,18 @@ $(VENV)/.stamp-run: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.stamp-test: pyproject.toml | $(VENV)/bin/python
 	$(call install,.[test])
 	@touch $@ $(VENV)/.stamp-run
+
+# pywb pins old libraries, so it never shares an environment with ours.
+$(WAYBACK_VENV)/.stamp:
+	@rm -rf $(WAYBACK_VENV)
+ifneq ($(UV),)
+	@$(UV) venv --quiet --python '>=3.11,<3.15' $(WAYBACK_VENV)
+	@$(UV) pip install --quiet --python $(WAYBACK_VENV)/bin/python 'pywb>=2.10,<2.11'
+else
+	@$(PYTHON) -m venv $(WAYBACK_VENV)
+	@$(WAYBACK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check 'pywb>=2.10,<2.11'
+endif
+	@touch $@
 
 ifneq ($(UV),)
 install = $(UV) pip install --quiet --python $(BIN)/python --editable '$(1)'

@@ -19,6 +19,7 @@ from archiver.text import shown
 COMMAND_SECONDS = 30.0
 # How long a program may take to end by itself once it was asked to.
 _GRACE_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 0.5
 # The end of what it wrote is where a mistake is explained.
 _OUTPUT_LIMIT = 4 * 1024
 _SHOWN_LIMIT = 200
@@ -59,7 +60,7 @@ class Command:
         loop = asyncio.get_running_loop()
         try:
             transport, child = await loop.subprocess_exec(
-                lambda: _Child(loop.create_future()),
+                lambda: _Child(loop.create_future(), loop.create_future()),
                 *self._arguments,
                 cwd=str(self._directory),
                 env=self._environ,
@@ -74,6 +75,8 @@ class Command:
             _feed(transport, parcel.body)
             async with asyncio.timeout(self._seconds):
                 await asyncio.shield(child.ended)
+            # Its last words may still be on the way; but a grandchild may hold the pipe for ever.
+            await asyncio.wait([child.silent], timeout=_LAST_WORDS_SECONDS)
         except TimeoutError:
             await _end(transport, child)
             return Outcome(f"it took longer than {self._seconds:g} seconds and was ended")
@@ -95,18 +98,20 @@ class Command:
 
 
 class _Child(asyncio.SubprocessProtocol):
-    """Keeps the end of what a program writes, and knows when it ended.
+    """Keeps the end of what a program writes; knows when it has ended and when it is silent."""
 
-    The process itself is waited for, not its pipes: a grandchild may hold those for ever.
-    """
-
-    def __init__(self, ended: asyncio.Future[None]) -> None:
+    def __init__(self, ended: asyncio.Future[None], silent: asyncio.Future[None]) -> None:
         self.ended = ended
+        self.silent = silent
         self.output = bytearray()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002
         self.output += data
         del self.output[:-_OUTPUT_LIMIT]
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002
+        if fd == 1 and not self.silent.done():
+            self.silent.set_result(None)
 
     def process_exited(self) -> None:
         if not self.ended.done():

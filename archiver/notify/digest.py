@@ -90,7 +90,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """One message: `body` is the JSON that goes out, at most some 200 KiB."""
+    """One message: `body` is the JSON that goes out, at most half a MiB, mostly a few KiB."""
 
     id: str
     kind: Kind

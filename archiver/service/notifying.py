@@ -208,8 +208,10 @@ class Notifying:
                 log.warning("notify: %s", error)
             except Exception:
                 log.exception("a delivery ended in a mistake of the program; it is tried again")
+            # Not `wait_for`: before Python 3.12 it can swallow the cancellation that ends us.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), _TICK_SECONDS)
+                async with asyncio.timeout(_TICK_SECONDS):
+                    await self._news.wait()
             self._news.clear()
 
     async def deliver(self) -> None:

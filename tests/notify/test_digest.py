@@ -116,7 +116,7 @@ def test_whatever_strangers_write_a_digest_is_small_lines_of_harmless_text(
 ) -> None:
     many = [notice(occasion, title=title * 99, url=url * 99, path=path * 99)] * 30
     digest = build(Kind.CHANGES, "x", NOW, many, {occasion: 30}, 400)
-    assert len(digest.body) <= 200 * 1024
+    assert len(digest.body) <= 512 * 1024
     told = read(digest)
     for item in told["items"]:
         for text in (item["title"], item["url"], item["path"]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from archiver.archiving import pacing, steps
@@ -16,8 +17,15 @@ from archiver.archiving.pipeline import (
     Verify,
     from_json,
 )
-from archiver.archiving.verify import Passed, leeway_for, needs_judgement, observe, verify
-from archiver.checking.context import Context
+from archiver.archiving.verify import (
+    Passed,
+    Verification,
+    leeway_for,
+    needs_judgement,
+    observe,
+    verify,
+)
+from archiver.checking.context import Context, GoodLook, good_look
 from archiver.checking.page import read_page
 from archiver.checking.policy import Policy
 from archiver.checking.rules import judge
@@ -95,12 +103,9 @@ class Playing:
         verification = None
         if capture is not None:
             answer = await self._play(capture)
-            finding = self._judge(task.link_id, answer, self._desk.clock.now())
+            finding, page = self._judge(task.link_id, answer, self._desk.clock.now())
             verification = verify(answer, finding, capture, capture.original_url)
-            if verification.word is not Passed.UNANSWERED:
-                good = verification.word is Passed.GOOD
-                judged = "ok" if good else f"{verification.word.value}:{verification.reason}"
-                self._remember(task.link_id, capture, judged, good=good)
+            self._remember_verified(task.link_id, capture, verification, page)
         now = self._desk.clock.now()
         settled = after_cited_copy(record, capture, verification, now, settings.reverify_every)
         self._keeping.save(task, Step(settled))
@@ -110,14 +115,11 @@ class Playing:
         """Play a capture back and judge what it shows."""
         answer = await self._play(action.capture)
         now = self._desk.clock.now()
-        finding = self._judge(task.link_id, answer, now)
+        finding, page = self._judge(task.link_id, answer, now)
         verification = verify(answer, finding, action.capture, task.wire)
         step = steps.after_verify(record, verification, action, now, self._desk.settings.archive)
-        good = verification.word is Passed.GOOD
         with self._desk.store.atomic():
-            if verification.word is not Passed.UNANSWERED:
-                judged = "ok" if good else f"{verification.word.value}:{verification.reason}"
-                self._remember(task.link_id, action.capture, judged, good=good)
+            self._remember_verified(task.link_id, action.capture, verification, page)
             self._keeping.save(task, step)
 
     async def _play(self, capture: Capture) -> PlaybackAnswer:
@@ -128,23 +130,41 @@ class Playing:
         self._breakers.note(trouble, pacing.READS, answer.retry_after)
         return answer
 
-    def _judge(self, link_id: int, answer: PlaybackAnswer, now: datetime) -> Finding | None:
-        """Judge a played-back page by the checker's own rules and the cited titles."""
+    def _judge(
+        self, link_id: int, answer: PlaybackAnswer, now: datetime
+    ) -> tuple[Finding | None, GoodLook]:
+        """Judge a played-back page by the checker's own rules and the cited titles.
+
+        Beside the finding: what to keep of the page if it is good, to measure drift against.
+        """
         if not needs_judgement(answer):
-            return None
+            return None, GoodLook()
         citations = self._desk.store.archive.citations(link_id)
         context = Context(
             cited_titles=tuple(row["source_title"] for row in citations if row["source_title"]),
             publishers=tuple(row["publisher"] for row in citations if row["publisher"]),
         )
-        return judge(observe(answer, now, read_page), context, self._policy)
+        seen = observe(answer, now, read_page)
+        return judge(seen, context, self._policy), good_look(seen)
 
-    def _remember(self, link_id: int, capture: Capture, judged: str, *, good: bool) -> None:
+    def _remember_verified(
+        self, link_id: int, capture: Capture, verification: Verification, page: GoodLook
+    ) -> None:
+        if verification.word is Passed.UNANSWERED:
+            return
+        good = verification.word is Passed.GOOD
+        judged = "ok" if good else f"{verification.word.value}:{verification.reason}"
+        self._remember(link_id, capture, judged, page if good else None)
+
+    def _remember(self, link_id: int, capture: Capture, judged: str, page: GoodLook | None) -> None:
+        """Keep what a playback told; `page` is None unless it was good."""
+        good = page is not None
+        kept = None if page is None else {**asdict(page), "opening": ""}
         archive, now = self._desk.store.archive, self._desk.clock.now()
         for row in archive.add_captures(link_id, [capture], now):
             if row["archive_url"] == capture.archive_url:
                 passed = good and now - capture.captured_at >= ONE_DAY
-                archive.judge_capture(row["id"], now, judged, passed=passed, lives=good)
+                archive.judge_capture(row["id"], now, judged, passed=passed, lives=good, page=kept)
 
     async def one_claim(self, done: Done, situation_of: Callable[[ArchiveTask], Situation]) -> bool:
         """Check one `archive_url` as written in a file, if there is an unchecked one."""
@@ -161,7 +181,9 @@ class Playing:
             return True
         done.claims += 1
         answer = await self._play(claim.capture)
-        finding = self._judge(row["link_id"], answer, now) if row["link_id"] else None
+        finding, page = None, GoodLook()
+        if row["link_id"]:
+            finding, page = self._judge(row["link_id"], answer, now)
         verdict = judge_claim(answer, finding, claim.capture, link)
         now = self._desk.clock.now()
         if verdict is None:
@@ -170,17 +192,18 @@ class Playing:
         with self._desk.store.atomic():
             archive.set_claim(row["id"], verdict, now)
             if verdict is Claim.CONFIRMED and row["link_id"]:
-                self._adopt(archive.task(row["link_id"]), claim.capture, situation_of)
+                self._adopt(archive.task(row["link_id"]), claim.capture, page, situation_of)
         return True
 
     def _adopt(
         self,
         task: ArchiveTask,
         capture: Capture,
+        page: GoodLook,
         situation_of: Callable[[ArchiveTask], Situation],
     ) -> None:
         """Take a confirmed claim in as a capture of the link."""
-        self._remember(task.link_id, capture, "ok", good=True)
+        self._remember(task.link_id, capture, "ok", page)
         adopted = steps.adopt(
             from_json(task.record),
             capture,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.service.rehearsed import Rehearsed, rehearse_once
 from tests.service.town import Place, Town, open_town
 
 
@@ -22,3 +23,10 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     (tmp_path / "events").mkdir()
     yield made
     await made.stop_all()
+
+
+@pytest.fixture(scope="session")
+def rehearsed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Rehearsed:
+    base = tmp_path_factory.getbasetemp()
+    # Workers side by side have folders side by side; the rehearsal is the same for all.
+    return rehearse_once((base if worker_id == "master" else base.parent) / "rehearsed")

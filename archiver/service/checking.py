@@ -137,6 +137,7 @@ class Checking:
             publishers=link.publishers,
             first_good=None if first is None else GoodLook(**first),
             last_good=None if last is None else GoodLook(**last),
+            chosen=None if link.chosen is None else GoodLook(**link.chosen),
         )
 
     def _with_neighbours(

@@ -213,19 +213,30 @@ class Archive:
         )
 
     def judge_capture(
-        self, capture_id: int, now: datetime, judged: str, *, passed: bool, lives: bool
+        self,
+        capture_id: int,
+        now: datetime,
+        judged: str,
+        *,
+        passed: bool,
+        lives: bool,
+        page: Mapping[str, Any] | None = None,
     ) -> None:
         """Store what a playback told: `judged` is its word, `passed` that it counts as archived.
 
         `lives` says that the page behind it judged as ok: whoever made it saw the page alive.
+        `page` is what the judge keeps of a good page, opaque here.
         """
         stamp = to_stamp(now)
         with self._database.atomic():
             self._database.execute(
-                "UPDATE captures SET verified_at = ?, judged = ?,"
+                "UPDATE captures SET verified_at = ?, judged = ?, page = coalesce(?, page),"
                 " passed_at = CASE WHEN ? THEN coalesce(passed_at, ?) ELSE passed_at END"
                 " WHERE id = ?",
-                [stamp, judged, int(passed), stamp, capture_id],
+                [
+                    *(stamp, judged, None if page is None else json.dumps(page)),
+                    *(int(passed), stamp, capture_id),
+                ],
             )
             if lives:
                 self._database.execute(

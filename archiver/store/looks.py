@@ -26,7 +26,8 @@ CLAIM_LIFETIME = timedelta(hours=1)
 class KnownLink:
     """What the store knows of a link when it is about to be looked at.
 
-    `first_good` and `last_good` are what the judge kept of good looks, opaque here.
+    `first_good` and `last_good` are what the judge kept of good looks, `chosen` what it kept of
+    the capture chosen for the citation; all opaque here.
     """
 
     link_id: int
@@ -42,6 +43,7 @@ class KnownLink:
     host_answered_at: str | None = None
     cited: bool = True
     archive_record: str = "{}"
+    chosen: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,10 @@ SELECT l.id, l.url, l.wire, l.host, l.verdict, l.reason, l.verdict_since, l.last
        l.next_look_at, l.last_seen_alive_at, l.last_seen_alive_by, l.belief, l.archive_state,
        l.first_good, l.last_good, l.cited, l.archive_record, h.last_answer_at AS host_answered_at,
        (SELECT json_group_array(json_array(c.source_title, c.publisher)) FROM citations c
-         WHERE c.link_id = l.id AND c.gone_at IS NULL) AS cited_as
+         WHERE c.link_id = l.id AND c.gone_at IS NULL) AS cited_as,
+       (SELECT k.page FROM citations c JOIN captures k ON k.id = c.chosen_capture_id
+         WHERE c.link_id = l.id AND c.gone_at IS NULL AND k.page IS NOT NULL
+         ORDER BY c.id LIMIT 1) AS chosen
   FROM links l LEFT JOIN hosts h ON h.host = l.host
 """
 
@@ -316,6 +321,7 @@ def _known_link(row: sqlite3.Row) -> KnownLink:
         host_answered_at=row["host_answered_at"],
         cited=bool(row["cited"]),
         archive_record=row["archive_record"],
+        chosen=None if row["chosen"] is None else json.loads(row["chosen"]),
     )
 
 

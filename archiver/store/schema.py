@@ -307,6 +307,12 @@ def m003_local_copies(database: Database) -> None:
     _run_script(database, LOCAL_COPIES)
 
 
+@migrations()
+def m004_captured_pages(database: Database) -> None:
+    """Keep of a good capture what content drift is measured against."""
+    _run_script(database, "ALTER TABLE captures ADD COLUMN page TEXT")
+
+
 def _run_script(database: Database, script: str) -> None:
     """Run statements one by one: `executescript` would commit the migration's transaction."""
     for statement in script.split(";\n"):

@@ -7,8 +7,6 @@ import aiohttp
 from archiver.checking.resolver import Exchange
 from archiver.checking.tape import Tape, TapedBody
 
-_PIECE = 16 * 1024
-
 
 class Body:
     """A body under way: what came, whether it was cut at the limit, whether it broke off."""
@@ -41,7 +39,8 @@ class Body:
             self._taped = self._tape.begin(self._wire, response, self.exchange.address)
             await self._taped.read(response)
             return
-        async for piece in response.content.iter_chunked(_PIECE):
+        content = response.content
+        while piece := await content.readany():
             self._pieces.append(piece)
             self._length += len(piece)
             if self._length > self._limit:

@@ -26,7 +26,7 @@ from archiver.checking.policy import Policy
 from archiver.checking.robots import MAX_BYTES, MemoryRobots, Robots, RobotsMemory, read_robots
 from archiver.checking.schedule import host_pause, parse_retry_after
 from archiver.checking.tape import Tape
-from archiver.checking.wire import Answer, Failure, Wire
+from archiver.checking.wire import BROKEN, Answer, Failure, Wire
 from archiver.clock import Clock
 from archiver.config import CheckSettings, HostSettings, NetworkSettings
 from archiver.model import Hop, Observation, PageFacts
@@ -41,8 +41,6 @@ _ACCEPT_LANGUAGE = "en;q=0.9,*;q=0.8"
 # br and zstd need packages we do not ship (reference checking §5.2).
 _ACCEPT_ENCODING = "gzip, deflate"
 
-# Words for a broken connection that is worth one second try, if no byte of an answer came.
-_BROKEN = frozenset({"empty-answer", "reset"})
 _FOLLOWED = frozenset({301, 302, 303, 307, 308})
 # A page with more text than this has something to say, whatever its Refresh says.
 _NEAR_EMPTY = 500
@@ -270,9 +268,9 @@ class Fetcher:
         answer = await self._request(journey, lane, cookies)
         if not isinstance(answer, Failure):
             return answer
-        if answer.word in _BROKEN and not answer.heard and not journey.tried_again:
+        if answer.word in BROKEN and not answer.heard and not journey.tried_again:
             journey.tried_again = True
-            answer = await self._request(journey, lane, cookies)
+            answer = await self._request(journey, lane, cookies, fresh=True)
         if isinstance(answer, Failure) and answer.word in CERTIFICATE_WORDS:
             fault = answer.word
             answer = await self._request(journey, lane, "", verify=False)
@@ -282,7 +280,13 @@ class Fetcher:
         return answer
 
     async def _request(
-        self, journey: Journey, lane: Hold, cookies: str, *, verify: bool = True
+        self,
+        journey: Journey,
+        lane: Hold,
+        cookies: str,
+        *,
+        verify: bool = True,
+        fresh: bool = False,
     ) -> Answer | Failure:
         headers = self._headers
         own = settings_for(self._hosts, journey.address.host)
@@ -300,6 +304,7 @@ class Fetcher:
                 verify=verify,
                 max_body=journey.max_body,
                 tape=journey.tape,
+                fresh=fresh,
             )
             journey.spent += time.monotonic() - started
         if isinstance(answer, Answer) and verify:

@@ -46,12 +46,14 @@ class NameTimeout(OSError):
 class Exchange:
     """What is known of one request while it is under way: how far it came."""
 
-    __slots__ = ("address", "answered", "bytes_heard", "resolving")
+    __slots__ = ("address", "answered", "bytes_heard", "over", "resolving", "reused")
 
     def __init__(self) -> None:
         """Begin with nothing heard."""
         self.bytes_heard = 0
         self.answered = False
+        self.over = False
+        self.reused = False
         self.resolving = False
         self.address: str | None = None
 

@@ -191,7 +191,10 @@ class Database:
     ) -> Iterator[sqlite3.Row]:
         """Stream the rows of a query."""
         with spoken(self.path):
-            yield from self.connection.execute(sql, values)
+            # Not `yield from`: that would close the cursor of a reader who left early, which
+            # fails when the database is closed by then.
+            for row in self.connection.execute(sql, values):  # noqa: UP028
+                yield row
 
     def row(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Row | None:
         """Return the first row of a query, or None."""

@@ -8,12 +8,12 @@ from types import TracebackType
 from archiver.clock import from_stamp
 from archiver.errors import CannotWork, ConfigurationError
 from archiver.service import maintenance, rounds
-from archiver.service.archiving import READING, SUBMITTING, VERIFYING, Archiving
+from archiver.service.archiving import READING, SUBMITTING, VERIFYING
 from archiver.service.beside import beside
 from archiver.service.checking import Checking
+from archiver.service.clients import Clients, Lending
 from archiver.service.desk import Desk, log
-from archiver.service.local_copies import LocalCopies
-from archiver.service.notifying import DONE, INTERRUPTED, OFFLINE, Notifying
+from archiver.service.notifying import DONE, INTERRUPTED, OFFLINE
 from archiver.service.report import write_reports
 from archiver.service.scan import scan
 
@@ -33,16 +33,10 @@ class Duties:
     def __init__(self, desk: Desk) -> None:
         """Work at a desk; nothing is opened yet."""
         self._desk = desk
-        self._checking = Checking(desk)
-        self._copies = LocalCopies(self._checking)
-        self._archiving = Archiving(desk)
-        self._notifying = Notifying(desk)
-        self._stale = False
+        self._lending = Lending(desk)
 
     async def __aenter__(self) -> Duties:
-        await self._checking.__aenter__()
-        await self._archiving.__aenter__()
-        await self._notifying.__aenter__()
+        await self._lending.open()
         return self
 
     async def __aexit__(
@@ -51,24 +45,11 @@ class Duties:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._notifying.__aexit__(kind, error, trace)
-        await self._archiving.__aexit__(kind, error, trace)
-        self._copies.close()
-        await self._checking.__aexit__(kind, error, trace)
+        await self._lending.close()
 
     def settings_changed(self) -> None:
-        """Open the clients anew, with the settings that now hold, before the next duty."""
-        self._stale = True
-
-    async def _fresh(self) -> None:
-        if self._stale:
-            self._stale = False
-            await self.__aexit__(None, None, None)
-            self._checking = Checking(self._desk)
-            self._copies = LocalCopies(self._checking)
-            self._archiving = Archiving(self._desk)
-            self._notifying = Notifying(self._desk)
-            await self.__aenter__()
+        """Work with the settings that now hold, from the next duty on."""
+        self._lending.settings_changed()
 
     async def scan(self) -> str:
         """Read the event files that changed."""
@@ -84,25 +65,26 @@ class Duties:
 
         Then keep copies of our own, where the settings want that.
         """
-        await self._fresh()
         if self._waits_offline():
             return ""
-        said = await self._look_at_due()
-        if not self._is_offline():
-            copied = await self._copies.work(_COPY_TICK)
+        async with self._lending.at_work() as clients:
+            said = await self._look_at_due(clients)
+            if self._is_offline():
+                return said
+            copied = await clients.copies.work(_COPY_TICK)
             if copied.copies or copied.failures:
                 log.info("check: %s", copied)
         return said
 
-    async def _look_at_due(self) -> str:
+    async def _look_at_due(self, clients: Clients) -> str:
         journal, clock = self._desk.store.journal, self._desk.clock
         if not self._desk.store.queries.due_count(clock.now()):
-            self._notifying.nothing_due()
+            clients.notifying.nothing_due()
             return ""
         self._desk.store.looks.release_stale(clock.now())
         run_id = journal.begin("check", clock.now())
-        with self._notifying.run() as note:
-            summary = await self._look(run_id)
+        with clients.notifying.run() as note:
+            summary = await self._look(clients.checking, run_id)
             outcome = OFFLINE if summary.offline else DONE
             outcome = INTERRUPTED if self._desk.stopping else outcome
             note.ended(outcome, str(summary))
@@ -110,11 +92,11 @@ class Duties:
         log.info("check: %s%s", summary, ", offline" if summary.offline else "")
         return f"last check: {summary}"
 
-    async def _look(self, run_id: int) -> rounds.Summary:
+    async def _look(self, checking: Checking, run_id: int) -> rounds.Summary:
         """Look at what is due; after having been offline, try first and then go on gently."""
         if not self._is_offline():
-            return await rounds.look_at_due(self._checking, run_id)
-        summary = await rounds.look_at_due(self._checking, run_id, at_most=_TRIAL)
+            return await rounds.look_at_due(checking, run_id)
+        summary = await rounds.look_at_due(checking, run_id, at_most=_TRIAL)
         if not self._is_offline():
             left = self._desk.store.looks.spread(self._desk.clock.now(), _RECOVERY)
             log.info("online again: %d links that are due are spread over an hour", left)
@@ -136,18 +118,17 @@ class Duties:
 
     async def archive(self) -> str:
         """Ask archives for captures, and submit what has none; nothing while offline."""
-        await self._fresh()
         return await self._archive_work(frozenset({READING, SUBMITTING}))
 
     async def verify(self) -> str:
         """Play captures back."""
-        await self._fresh()
         return await self._archive_work(frozenset({VERIFYING}))
 
     async def _archive_work(self, kinds: frozenset[str]) -> str:
         if self._is_offline():
             return ""
-        done = await self._archiving.work(_ARCHIVE_TICK, kinds)
+        async with self._lending.at_work() as clients:
+            done = await clients.archiving.work(_ARCHIVE_TICK, kinds)
         if done.anything:
             log.info("archive: %s", done)
         return ""
@@ -169,7 +150,8 @@ class Duties:
         journal, clock = self._desk.store.journal, self._desk.clock
         taken = journal.take_requests("check", clock.now())
         if taken:
-            await rounds.look_at(self._checking, [link_id for _, link_id in taken])
+            async with self._lending.at_work() as clients:
+                await rounds.look_at(clients.checking, [link_id for _, link_id in taken])
             for request_id, _ in taken:
                 journal.answer(request_id, clock.now())
         return ""

@@ -162,6 +162,10 @@ class Notifying:
         except ArchiverError as error:
             log.warning("notify: no digest was made: %s", error)
             return
+        except Exception:
+            # A mistake here must not cost the run that has just been made.
+            log.exception("a digest ended in a mistake of the program; it is tried again")
+            return
         if digest is not None:
             log.info("notify: made the digest %s (%s)", digest.id, digest.kind.value)
             self._news.set()

@@ -1,0 +1,73 @@
+"""What comes between a look's beginning and its end is not lost, and what recovers is gentle."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from archiver.checking.robots import Robots
+from archiver.clock import to_stamp
+from archiver.demo.sites import ALIVE, GONE, Site
+from archiver.service.checking import Checking, Seen
+from archiver.service.marking import mark
+from archiver.service.rebuild import differences
+from archiver.service.robots_memory import StoredRobots
+from archiver.service.scan import scan
+from tests.service.small_web import START, small_web
+
+GONE_PAGE = Site("gone.example", "Lighthouse keepers refuse automation", GONE, "", "", "")
+PAGES = [
+    Site(f"page-{number}.example", f"Harbour report number {number}", ALIVE, "", "", "")
+    for number in range(12)
+]
+
+
+async def test_a_mark_made_while_a_look_is_under_way_is_kept(tmp_path: Path) -> None:
+    async with small_web(tmp_path, [GONE_PAGE]) as service:
+        await scan(service.desk)
+        [link] = service.desk.store.looks.known([service.link(GONE_PAGE)])
+        async with Checking(service.desk) as checking:
+            seen = await checking.see(link)
+            assert isinstance(seen, Seen)
+            mark(service.desk, GONE_PAGE.url, "alive")
+            await checking.settle([seen], None)
+        assert service.word(GONE_PAGE) == "ok/marked-alive"
+        assert list(differences(service.desk, rejudge=False)) == []
+
+
+async def test_what_robots_txt_said_is_remembered_by_the_next_process(tmp_path: Path) -> None:
+    async with small_web(tmp_path, PAGES[:1]) as service:
+        said = Robots(service.clock.now(), ((False, "/private"), (True, "/")))
+        StoredRobots(service.desk).put("https://page-0.example", said)
+        assert StoredRobots(service.desk).get("https://page-0.example") == said
+        assert StoredRobots(service.desk).get("http://page-0.example") is None
+
+
+async def test_the_backlog_of_an_offline_time_is_spread_over_an_hour(tmp_path: Path) -> None:
+    async with small_web(tmp_path, PAGES) as service:
+        await scan(service.desk)
+        service.at(24)
+        now = service.clock.now()
+        count = service.desk.store.looks.spread(now, timedelta(hours=1))
+        assert count >= len(PAGES)
+        late = to_stamp(now + timedelta(hours=1))
+        assert service.count("SELECT count(*) FROM links WHERE next_look_at > ?", late) == 0
+        half = to_stamp(now + timedelta(minutes=30))
+        first = service.count("SELECT count(*) FROM links WHERE next_look_at <= ?", half)
+        assert abs(first - count / 2) <= 1
+
+
+async def test_the_lease_of_a_dead_daemon_is_freed_and_its_delay_still_holds(
+    tmp_path: Path,
+) -> None:
+    async with small_web(tmp_path, PAGES[:1]) as service:
+        hosts, later = service.desk.store.hosts, START + timedelta(minutes=5)
+        hosts.lease("a.example", "run:1:x", START, later)
+        hosts.lease("b.example", "command:2:x", START, later)
+        hosts.free("run:", START)
+        assert hosts.holder("a.example", START) is None
+        assert hosts.holder("b.example", START) == "command:2:x"
+        state = hosts.lease("a.example", "run:3:x", START, later)
+        assert state is not None
+        assert state.last_request_at is not None
+        assert state.last_request_at >= START

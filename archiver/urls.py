@@ -309,6 +309,7 @@ def is_tracking(key: str) -> bool:
     return lowered in _TRACKING_KEYS or lowered.startswith(_TRACKING_PREFIXES)
 
 
+@lru_cache(maxsize=1024)
 def host_of(url: str) -> str:
     """Return the lower-case host of an http(s) URL without port, or "" when it has none."""
     return (_split(url).hostname or "").lower()
@@ -360,6 +361,11 @@ def is_home(url: str) -> bool:
     harmless = {"lang", "language", "locale", "hl", "l"}
     keys = parse_qsl(parts.query, keep_blank_values=True)
     return all(is_tracking(key) or key.lower() in harmless for key, _ in keys)
+
+
+def directory_of(url: str) -> str:
+    """Return a URL up to its last path segment, without query: where its siblings would be."""
+    return url.partition("?")[0].rpartition("/")[0]
 
 
 def grouping_key(url: str) -> str:

@@ -31,6 +31,7 @@ from archiver.service.facts import look_facts
 from archiver.service.online import Watch
 from archiver.service.robots_memory import StoredRobots
 from archiver.store import KnownLink, RecordedLook
+from archiver.urls import directory_of
 
 # A sibling probe is remembered for 30 days (design §5).
 _PROBE_HOLDS = timedelta(days=30)
@@ -107,7 +108,9 @@ class Checking:
         """
         context = self._context(link)
         try:
-            observation = await self._fetcher.look(link.wire, on_page=read_page, urgent=urgent)
+            observation = await self._fetcher.look(
+                link.wire, on_page=read_page, urgent=urgent, host=link.host
+            )
         except HostUnavailable as busy:
             return Busy(link, busy.until or self.desk.clock.now() + _BUSY_HOST)
         context = self._with_neighbours(link, observation, context)
@@ -154,7 +157,7 @@ class Checking:
     async def _with_sibling(self, link: KnownLink, context: Context, *, urgent: bool) -> Context:
         """Ask for a random address beside this one, unless that was asked within 30 days."""
         looks, now = self.desk.store.looks, self.desk.clock.now()
-        directory = link.wire.partition("?")[0].rpartition("/")[0]
+        directory = directory_of(link.wire)
         known = looks.probe(link.host, directory, now - _PROBE_HOLDS)
         if known is not None:
             return replace(context, sibling=SiblingFacts(**json.loads(known)))
@@ -222,7 +225,7 @@ class Checking:
             finding,
             belief,
             look_facts(observation, seen.context, known, finding),
-            good=asdict(good_look(observation)) if finding.verdict in ALIVE else None,
+            good=good_look(observation).to_facts() if finding.verdict in ALIVE else None,
             wake_archive=belief.verdict is not link.belief.verdict
             or needs_archive_answer(belief, at, self._policy),
         )
@@ -230,7 +233,8 @@ class Checking:
     def known(self, link: KnownLink, host_answered_at: datetime | None) -> Known:
         """Return what else is known of a link when a look of it is settled."""
         off = self.desk.settings.archive.mode == "off"
-        living = from_json(link.archive_record).living_at if link.archive_record else None
+        untouched = link.archive_record in ("", "{}")
+        living = None if untouched else from_json(link.archive_record).living_at
         return Known(
             host_answered_at=host_answered_at,
             archive="off" if off else "asked",

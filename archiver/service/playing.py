@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -25,7 +26,7 @@ from archiver.archiving.verify import (
     observe,
     verify,
 )
-from archiver.checking.context import Context, GoodLook, good_look
+from archiver.checking.context import Context, GoodLook, SiblingFacts, good_look
 from archiver.checking.page import read_page
 from archiver.checking.policy import Policy
 from archiver.checking.rules import judge
@@ -37,6 +38,7 @@ from archiver.service.elsewhere import after_cited_copy, cited_copy
 from archiver.service.keeping import Keeping
 from archiver.service.work_done import Done
 from archiver.store import ArchiveTask
+from archiver.urls import directory_of
 
 ONE_DAY = timedelta(hours=24)
 
@@ -139,10 +141,13 @@ class Playing:
         """
         if not needs_judgement(answer):
             return None, GoodLook()
-        citations = self._desk.store.archive.citations(link_id)
+        [link] = self._desk.store.looks.known([link_id])
+        # What a made-up address of this directory answers tells a captured shell from a page.
+        probed = self._desk.store.looks.probe(link.host, directory_of(link.wire))
         context = Context(
-            cited_titles=tuple(row["source_title"] for row in citations if row["source_title"]),
-            publishers=tuple(row["publisher"] for row in citations if row["publisher"]),
+            cited_titles=link.titles,
+            publishers=link.publishers,
+            sibling=None if probed is None else SiblingFacts(**json.loads(probed)),
         )
         seen = observe(answer, now, read_page)
         return judge(seen, context, self._policy), good_look(seen)

@@ -74,8 +74,8 @@ SELECT l.id, l.url, l.wire, l.host, l.verdict, l.reason, l.verdict_since, l.last
 
 _HELD = """
 SELECT verdict, reason, verdict_since, last_look_at, next_look_at, last_seen_alive_at,
-       last_seen_alive_by, belief, archive_record
-  FROM links WHERE id = ?
+       last_seen_alive_by, belief, archive_record, id
+  FROM links WHERE id IN (SELECT value FROM json_each(?))
 """
 
 
@@ -108,9 +108,12 @@ class Looks:
 
         Call it inside the transaction that records what follows from it.
         """
+        asked = list(links)
+        ids = json.dumps([link.link_id for link in asked])
+        rows = {row["id"]: row for row in self._database.rows(_HELD, [ids])}
         current: list[KnownLink] = []
-        for link in links:
-            row = self._database.row(_HELD, [link.link_id])
+        for link in asked:
+            row = rows.get(link.link_id)
             belief = link.belief if row is None else read_belief(row)
             if row is None or (
                 belief == link.belief and row["archive_record"] == link.archive_record
@@ -259,11 +262,11 @@ class Looks:
         """Leave a link out of reports and failures, or take it back in."""
         self._database.execute("UPDATE links SET ignored = ? WHERE id = ?", [int(ignored), link_id])
 
-    def probe(self, host: str, directory: str, not_before: datetime) -> str | None:
+    def probe(self, host: str, directory: str, not_before: datetime | None = None) -> str | None:
         """Return what a sibling probe of this directory told, when it is young enough."""
         row = self._database.row(
             "SELECT facts FROM probes WHERE host = ? AND directory = ? AND asked_at >= ?",
-            [host, directory, to_stamp(not_before)],
+            [host, directory, to_stamp(not_before) if not_before else ""],
         )
         return None if row is None else row["facts"]
 

@@ -21,7 +21,7 @@ from archiver.checking.lanes import (
 )
 from archiver.checking.ledger import MemoryHostLedger
 from archiver.clock import RehearsalClock, SystemClock
-from archiver.config import HostSettings, NetworkSettings
+from archiver.config import CheckSettings, HostSettings, NetworkSettings
 from tests.checking.servers import (
     OK,
     Connection,
@@ -412,3 +412,19 @@ async def test_the_lanes_cost_little() -> None:
             pass
     each = (time.process_time() - began) / 2000
     assert each < 200e-6, f"{each * 1e6:.0f} µs a look"
+
+
+async def test_what_a_person_waits_for_goes_to_the_front_of_its_lane() -> None:
+    lanes = Lanes(CheckSettings(host_delay=timedelta(0)), {}, SystemClock())
+    order: list[str] = []
+
+    async def look(name: str, *, urgent: bool) -> None:
+        async with lanes.hold("h.example", urgent=urgent) as lane, lane.request():
+            order.append(name)
+            await asyncio.sleep(0.01)
+
+    due = [asyncio.create_task(look(f"due {number}", urgent=False)) for number in range(5)]
+    await asyncio.sleep(0.005)
+    await asyncio.gather(look("asked first", urgent=True), look("asked second", urgent=True), *due)
+    assert order[:3] == ["due 0", "asked first", "asked second"]
+    assert len(order) == 7

@@ -8,7 +8,7 @@ strength. Everything is JSON, defaults are left out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -60,6 +60,10 @@ class GoodLook:
     fingerprint: str = ""
     text_length: int = 0
     opening: str = ""
+
+    def to_facts(self) -> dict[str, Any]:
+        """Return this as JSON-ready data; defaults are left out."""
+        return _compact(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,14 @@ def observation_to_facts(observation: Observation, context: Context) -> dict[str
     facts: dict[str, Any] = {}
     page = observation.page
     if page is not None:
-        stored = _compact(replace(page, title="", opening=_stored_opening(page, context)))
+        stored = _compact(page)
+        # The title has a column of its own.
+        stored.pop("title", None)
+        if "opening" in stored:
+            opening = _stored_opening(page, context)
+            stored["opening"] = opening
+            if not opening:
+                del stored["opening"]
         facts["page"] = stored
     if observation.headers:
         facts["headers"] = dict(observation.headers)

@@ -107,17 +107,23 @@ class Fetcher:
     ) -> None:
         await self.wire.__aexit__(kind, error, trace)
 
-    async def look(self, url_wire: str, *, on_page: ReadPage, urgent: bool = False) -> Observation:
+    async def look(
+        self, url_wire: str, *, on_page: ReadPage, urgent: bool = False, host: str | None = None
+    ) -> Observation:
         """Look at one address; total for everything a server or a resolver does.
 
-        An `urgent` look goes to the front of its host's queue, with the same manners.
+        An `urgent` look goes to the front of its host's queue, with the same manners. Of an
+        address that was read before, `host` is known and it is not read again.
 
         Raises `HostUnavailable` when a host on the way may not be asked now (a pause it asked
         for, longer than our patience, or a lease of another process): then nothing was learnt,
         and the look is to be made at its `until`.
         """
         seconds, hops = self._check.timeout.total_seconds(), self._check.max_redirects
-        return await self._travel(url_wire, on_page, seconds, hops, urgent=urgent)
+        address = None if host is None else Address(url_wire, url_wire, url_wire, host)
+        return await self._travel(
+            url_wire, on_page, seconds, hops, urgent=urgent, known_address=address
+        )
 
     def network_of(self, host: str) -> str | None:
         """Return the network a host was last found in (for `online.vote`), if it was lately."""
@@ -212,8 +218,9 @@ class Fetcher:
         tape: Tape | None = None,
         *,
         urgent: bool = False,
+        known_address: Address | None = None,
     ) -> Observation:
-        address = read_address(url_wire)
+        address = known_address or read_address(url_wire)
         if not isinstance(address, Address):
             return Observation(url_wire, self._clock.now(), error=address.problem)
         journey = Journey(address, seconds, max_redirects, max_body, tape)

@@ -11,6 +11,7 @@ import contextlib
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from functools import lru_cache
 from ipaddress import ip_network
 from typing import Any
 
@@ -165,12 +166,17 @@ class GuardedResolver(AbstractResolver):
             del self._networks[next(iter(self._networks))]
         self._networks.pop(host, None)
         with contextlib.suppress(ValueError):
-            length = 48 if ":" in address else 24
-            self._networks[host] = str(ip_network(f"{address}/{length}", strict=False))
+            self._networks[host] = _network(address)
 
     async def close(self) -> None:
         """Close the inner resolver."""
         await self._inner.close()
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _network(address: str) -> str:
+    length = 48 if ":" in address else 24
+    return str(ip_network(f"{address}/{length}", strict=False))
 
 
 def _a_few(found: list[ResolveResult]) -> list[ResolveResult]:

@@ -9,6 +9,7 @@ from archiver.checking.robots import Robots
 from archiver.clock import to_stamp
 from archiver.demo.sites import ALIVE, GONE, Site
 from archiver.service.checking import Checking, Seen
+from archiver.service.explain import why_in_words
 from archiver.service.marking import mark
 from archiver.service.rebuild import differences
 from archiver.service.robots_memory import StoredRobots
@@ -71,3 +72,14 @@ async def test_the_lease_of_a_dead_daemon_is_freed_and_its_delay_still_holds(
         assert state is not None
         assert state.last_request_at is not None
         assert state.last_request_at >= START
+
+
+async def test_the_note_of_a_mark_stands_in_the_explanation(tmp_path: Path) -> None:
+    async with small_web(tmp_path, [GONE_PAGE]) as service:
+        await service.look()
+        mark(service.desk, GONE_PAGE.url, "alive", note="opens in my browser")
+        told = "\n".join(why_in_words(service.desk, service.link(GONE_PAGE)))
+        assert "opens in my browser" in told
+        assert "A person's mark holds until" in told
+        mark(service.desk, GONE_PAGE.url, "clear")
+        assert service.word(GONE_PAGE) == "failing/http-404"

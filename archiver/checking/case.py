@@ -160,12 +160,17 @@ class Case:
         if not (self.carries_title or (self.went_elsewhere and self.is_same_document)):
             return False
         signs = self.page.signs
-        if self.is_small and not self.is_about_missing_pages:
+        if signs and self.is_small and not self.is_about_missing_pages:
             if EMPTY_WIKI_PAGE in signs or NOT_FOUND_CLASS in signs:
                 return False
             if NOINDEX in signs and self.opening_says_not_found:
                 return False
         return not (self.went_elsewhere and places.is_search(self.cited, self.final))
+
+    @cached_property
+    def is_vouched_for(self) -> bool:
+        """Say whether the page itself carries the cited title and nothing takes that back."""
+        return self.carries_title and self.is_protected
 
     @cached_property
     def misses_title(self) -> bool:

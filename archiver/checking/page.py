@@ -11,26 +11,20 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from archiver.checking.fingerprints import fingerprint
+from archiver.checking.markup import PARSED, Cut, bounded, cut_hidden, main_text
 from archiver.checking.signs import markup_signs
 from archiver.model import PageFacts
 
-# How much markup is parsed after cutting (design §5), and how many tags of it.
-PARSED = 64 * 1024
-_MOST_TAGS = 4000
-# With fewer tags than this even the worst nesting is cheap.
-_SUSPICIOUS_TAGS = 600
-_LONGEST_TAG = 4000
 # The markup that fingerprints are searched in: head and start of the raw page, and its end.
 _RAW_START, _RAW_END = 48 * 1024, 8 * 1024
 # An opening longer than this adds nothing to any rule (design §5, "first 2,000 visible").
 OPENING = 2000
-_LONGEST_TITLE = 1000
-_LONGEST_HEADING = 300
+LONGEST_TITLE = 1000
+LONGEST_HEADING = 300
 
 # Reference checking §5.1, row 71: documents without visible HTML, by their first bytes.
 _MAGIC = (
@@ -55,25 +49,12 @@ _BOMS = (
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([\w.:\-]{1,40})", re.I)
 _META_CHARSET = re.compile(rb"<meta[^<>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:\-]{1,40})", re.I)
 
-_HIDDEN = re.compile(r"<(?:(script|style|svg|noscript|template)(?=[\s/>])|!--)", re.I)
-_HIDDEN_END = {
-    name: re.compile(rf"</{name}\b[^<>]*>?", re.I)
-    for name in ("script", "style", "svg", "noscript", "template")
-}
-# Where the end is missing a browser hides all the rest, or only what it knows to hide.
-_HIDES_REST = frozenset({"script", "style"})
-_FORMATTING = re.compile(
-    r"</?(?:a|b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)(?=[\s/>])[^<>]*>?", re.I
-)
-_LONG_TAG = re.compile(rf"<([a-zA-Z][a-zA-Z0-9]{{0,15}})[^<>]{{{_LONGEST_TAG},}}>?")
-_MARKUP = re.compile(r"<(?:[a-zA-Z!/?])")
 _CONTENT = re.compile(r"<(?:html|head|body|title|div|p|h1|meta|table|!doctype)\b", re.I)
 
 _LD_HEADLINE = re.compile(r'"headline"\s*:\s*"((?:[^"\\]|\\.){1,400})"')
 _LD_ARTICLE = re.compile(
     r'"@type"\s*:\s*\[?\s*"(?:\w*(?:Article|BlogPosting|Report)|LiveBlogPosting)"'
 )
-_LD_LIMIT = 32 * 1024
 _REFRESH = re.compile(r"^\s*([0-9.]{1,8})\s*[;,]\s*(?:url\s*=\s*)?[\"']?([^\"'\s]{1,2000})", re.I)
 _SCRIPTED_MOVE = re.compile(
     r"(?:window\.|document\.|top\.|self\.)?location(?:\.href)?\s*=\s*[\"']([^\"'\s]{1,2000})[\"']"
@@ -81,7 +62,7 @@ _SCRIPTED_MOVE = re.compile(
 )
 # A refresh later than this is no redirect but a page that renews itself.
 _REFRESH_SECONDS = 5.0
-_TINY_BODY = 2000
+TINY_BODY = 2000
 _BOILERPLATE = ["nav", "header", "footer", "aside", "dialog"]
 
 
@@ -99,16 +80,17 @@ def read_page(
     """
     if not body.strip(b" \t\r\n\0"):
         return PageFacts(kind="empty", truncated=truncated)
-    kind = _kind(body, content_type or "")
+    kind = kind_of(body, content_type or "")
     if kind == "binary":
         return PageFacts(kind="binary", truncated=truncated)
-    text = _decode(body, content_type or "")
+    text = decode(body, content_type or "")
     if kind == "text":
         return _read_text(text, truncated)
-    return _read_html(body, text, truncated)
+    return read_html(body, text, cut_hidden(text), truncated=truncated)
 
 
-def _kind(body: bytes, content_type: str) -> str:
+def kind_of(body: bytes, content_type: str) -> str:
+    """Return `binary`, `html` or `text`, by the first bytes and the declared type."""
     if body.startswith(_MAGIC):
         return "binary"
     declared = content_type.partition(";")[0].strip().lower()
@@ -125,7 +107,8 @@ def _kind(body: bytes, content_type: str) -> str:
     return "html" if looks_html or b"<" in head else "text"
 
 
-def _decode(body: bytes, content_type: str) -> str:
+def decode(body: bytes, content_type: str) -> str:
+    """Return a body as text; see `read_page` for how its encoding is found."""
     for mark, encoding in _BOMS:
         if body.startswith(mark):
             return body[len(mark) :].decode(encoding, "replace")
@@ -161,7 +144,7 @@ def _read_text(text: str, truncated: bool) -> PageFacts:
     words = " ".join(text[: 4 * PARSED].split())
     first = text.lstrip().partition("\n")[0].strip()
     return PageFacts(
-        title=first[:_LONGEST_HEADING] if len(words) < OPENING else "",
+        title=first[:LONGEST_HEADING] if len(words) < OPENING else "",
         opening=words[:OPENING],
         text_length=len(words),
         fingerprint="" if truncated else fingerprint(words),
@@ -170,74 +153,12 @@ def _read_text(text: str, truncated: bool) -> PageFacts:
     )
 
 
-# --- cutting ----------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Cut:
-    """The markup that is left, and what was found in the parts that were cut."""
-
-    markup: str = ""
-    linked_data: list[str] = field(default_factory=list)
-    complete: bool = True
-
-
-def _cut_hidden(text: str) -> _Cut:
-    """Cut scripts, styles, drawings and comments, in one pass that never looks back."""
-    cut = _Cut()
-    kept: list[str] = []
-    length, position = 0, 0
-    unclosed: set[str] = set()
-    while length <= PARSED and (start := _HIDDEN.search(text, position)):
-        kept.append(text[position : start.start()])
-        length += len(kept[-1])
-        name = (start[1] or "").lower()
-        position = _end_of(text, start, name, unclosed, cut)
-        if position < 0:
-            position = len(text)
-            break
-    kept.append(text[position : position + PARSED + 1])
-    cut.markup = "".join(kept)
-    cut.complete = len(cut.markup) <= PARSED
-    return cut
-
-
-def _end_of(text: str, start: re.Match[str], name: str, unclosed: set[str], cut: _Cut) -> int:
-    """Return where the hidden part ends, or -1 when it hides all the rest."""
-    if not name:
-        end = text.find("-->", start.start() + 2)
-        return end + 3 if end >= 0 else -1
-    if name in unclosed:
-        return start.end()
-    end_tag = _HIDDEN_END[name].search(text, start.end())
-    if end_tag is None:
-        unclosed.add(name)
-        return -1 if name in _HIDES_REST else start.end()
-    if name == "script" and "ld+json" in text[start.end() : start.end() + 120]:
-        cut.linked_data.append(text[start.end() : min(end_tag.start(), start.end() + _LD_LIMIT)])
-    return end_tag.end()
-
-
-def _bounded(cut: _Cut) -> tuple[str, bool]:
-    """Return markup that no parser can choke on, and whether anything of the page is missing."""
-    markup, complete = cut.markup[:PARSED], cut.complete
-    tags = markup.count("<")
-    if tags > _SUSPICIOUS_TAGS:
-        markup = _FORMATTING.sub("", markup)
-        if markup.count("<") > _MOST_TAGS:
-            markup = "<".join(markup.split("<", _MOST_TAGS)[:_MOST_TAGS])
-            complete = False
-    if len(markup) > _LONGEST_TAG and max(map(len, markup.split("<"))) > _LONGEST_TAG:
-        markup = _LONG_TAG.sub(r"<\1>", markup)
-    return markup, complete
-
-
 # --- reading ----------------------------------------------------------------------------------
 
 
-def _read_html(body: bytes, text: str, truncated: bool) -> PageFacts:
-    cut = _cut_hidden(text)
-    markup, complete = _bounded(cut)
+def read_html(body: bytes, text: str, cut: Cut, *, truncated: bool) -> PageFacts:
+    """Return the facts of an HTML page, given its bytes, the same as text, and cut."""
+    markup, complete = bounded(cut)
     missing = truncated or not complete
     tree = LexborHTMLParser(markup)
     meta = _read_meta(tree)
@@ -251,12 +172,12 @@ def _read_html(body: bytes, text: str, truncated: bool) -> PageFacts:
     article = _is_article(meta, linked)
     raw = body if len(body) <= _RAW_START else body[:_RAW_START] + body[-_RAW_END:]
     return PageFacts(
-        title=_clean(title, _LONGEST_TITLE),
+        title=_clean(title, LONGEST_TITLE),
         headings=headings,
         subheadings=subheadings,
-        site_name=meta.get("og:site_name", "")[:_LONGEST_HEADING],
+        site_name=meta.get("og:site_name", "")[:LONGEST_HEADING],
         headline=_unescape_json(headline[1]) if headline else "",
-        open_graph_title=meta.get("og:title", "")[:_LONGEST_HEADING],
+        open_graph_title=meta.get("og:title", "")[:LONGEST_HEADING],
         canonical_url=meta.get("canonical", "")[:2000],
         language=language[:20],
         opening=words[:OPENING],
@@ -269,7 +190,7 @@ def _read_html(body: bytes, text: str, truncated: bool) -> PageFacts:
         ),
         is_article=article,
         text_length=len(words),
-        fingerprint="" if missing else fingerprint(words),
+        fingerprint="" if missing else fingerprint(main_text(cut.markup)),
         truncated=missing,
         refresh_url=_refresh_target(meta, text, words),
     )
@@ -287,7 +208,7 @@ def _read_headings(tree: LexborHTMLParser) -> tuple[tuple[str, ...], tuple[str, 
     second: list[str] = []
     for node in tree.css("h1,h2,h3"):
         found, most = (first, 3) if node.tag == "h1" else (second, 4)
-        if len(found) < most and (heading := _clean(node, _LONGEST_HEADING)):
+        if len(found) < most and (heading := _clean(node, LONGEST_HEADING)):
             found.append(heading)
         if len(first) == 3 and len(second) == 4:
             break
@@ -341,7 +262,7 @@ def _refresh_target(meta: dict[str, str], text: str, words: str) -> str:
     refresh = _REFRESH.match(meta.get("refresh", ""))
     if refresh and _seconds(refresh[1]) <= _REFRESH_SECONDS:
         return refresh[2]
-    if len(text) < _TINY_BODY and len(words) < 200 and (move := _SCRIPTED_MOVE.search(text)):
+    if len(text) < TINY_BODY and len(words) < 200 and (move := _SCRIPTED_MOVE.search(text)):
         return move[1] or move[2]
     return ""
 

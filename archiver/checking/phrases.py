@@ -79,6 +79,7 @@ def _trimmed(folded: str) -> str:
     return " ".join(words)
 
 
+@lru_cache(maxsize=4096)
 def sure_segment(text: str) -> str | None:
     """Return the segment of a title or heading that says "not found" and little else."""
     sure = _sure()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from archiver.checking import hosting, phrases, places, refusals, titles
 from archiver.checking.case import Case
@@ -18,7 +19,7 @@ from archiver.checking.policy import Policy
 from archiver.checking.signs import BROKEN_APPLICATION
 from archiver.checking.soft404 import charge, collect_signs
 from archiver.checking.titles import fold
-from archiver.model import OFFLINE, Finding, Observation, Strength, Verdict
+from archiver.model import OFFLINE, Finding, Observation, PageFacts, Strength, Verdict
 
 NONE, WEAK, STRONG = Strength.NONE, Strength.WEAK, Strength.STRONG
 
@@ -44,6 +45,7 @@ _CERTIFICATE = frozenset({"tls-expired", "tls-not-yet", "tls-self-signed", "tls-
 _ENDS_A_LOOK = frozenset({"redirect-loop", "private-address", "bad-port", "skipped"})
 # A portal is one way of being offline (reference checking §6, 3).
 _OFFLINE = frozenset({"offline", "captive-portal"})
+_ANY_MOMENT = datetime.min.replace(tzinfo=UTC)
 _LABELS = frozenset({"partial-outage", "provider-outage"})
 
 # Row 52: Cloudflare's words for an origin it cannot reach; the origin itself gave no answer.
@@ -58,14 +60,18 @@ def answered_by_host(status: int | None) -> bool:
 
 def judge(observation: Observation, context: Context, policy: Policy) -> Finding:
     """Return what one look says; total over everything an observation can hold."""
-    case = Case(observation, context, policy)
+    return judge_case(Case(observation, context, policy))
+
+
+def judge_case(case: Case) -> Finding:
+    """Return what one look says, as `judge` does."""
     for _, rule in RULES:
         finding = rule(case)
         if finding is not None:
             break
     else:
         finding = case.bad("odd-status")
-    answered = answered_by_host(observation.status)
+    answered = answered_by_host(case.status)
     return finding if finding.answered == answered else replace(finding, answered=answered)
 
 
@@ -208,6 +214,14 @@ def _shell(case: Case) -> Finding | None:
 # --- good -------------------------------------------------------------------------------------
 
 
+def _vouched_for(case: Case) -> Finding | None:
+    """Most pages: an answer with success whose title is the cited one. No later rule objects."""
+    if not case.is_good_status or not case.is_vouched_for:
+        return None
+    error = case.observation.error
+    return _good(case) if error is None or error in _CERTIFICATE else None
+
+
 def _good(case: Case) -> Finding:
     if case.observation.error in _CERTIFICATE:
         return Finding(Verdict.OK, case.observation.error or "ok")
@@ -263,6 +277,7 @@ RULES: tuple[tuple[str, Callable[[Case], Finding | None]], ...] = (
     ("void", _void),
     ("wire", _wire),
     ("challenge", refusals.challenge),
+    ("vouched-for", _vouched_for),
     ("refused-status", refusals.refused_status),
     ("walled-redirect", refusals.walled_redirect),
     ("ambiguous-host", refusals.ambiguous_host),
@@ -281,6 +296,15 @@ RULES: tuple[tuple[str, Callable[[Case], Finding | None]], ...] = (
 )
 
 
+def vouches(cited: str, context: Context, policy: Policy, page: PageFacts, url: str) -> bool:
+    """Say whether a page read so far, found at `url`, carries the title it is cited with.
+
+    For `brief.Reader`, which reads no further then: to be asked again once the status is known.
+    """
+    look = Observation(cited, _ANY_MOMENT, 200, final_url=url, page=page)
+    return Case(look, context, policy).is_vouched_for
+
+
 def wants_probe(observation: Observation, context: Context, policy: Policy) -> bool:
     """Say whether one probe of a random sibling address would help (design §5).
 
@@ -288,13 +312,18 @@ def wants_probe(observation: Observation, context: Context, policy: Policy) -> b
     other rule fired, or has exactly one sign. Never refused pages, homes or documents.
     """
     case = Case(observation, context, policy)
+    return case_wants_probe(case, judge_case(case))
+
+
+def case_wants_probe(case: Case, finding: Finding) -> bool:
+    """Say whether a probe would help, as `wants_probe` does, given what was found so far."""
+    observation, context = case.observation, case.context
     if context.sibling is not None or context.label is not None:
         return False
     if not case.is_good_status or case.page.kind != "html" or case.is_cited_home:
         return False
     if observation.error is not None or observation.page is None:
         return False
-    finding = judge(observation, context, policy)
     if finding.verdict is Verdict.FAILING:
         return finding.strength is NONE and bool(finding.signs)
     if finding.verdict is not Verdict.OK or case.is_protected:

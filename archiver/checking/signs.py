@@ -132,6 +132,8 @@ _IDENTIFIER = re.compile(
     r"(?:post|page|item|term|tag|cat|category|node|menu|user|id)(?:id|-id)?-?404"
 )
 _MOST_HITS = 40
+_EMPTY_WIKI_HINT = b"noarticletext"
+_ROBOTS = re.compile(r"<meta\b[^<>]{0,200}?\brobots\b[^<>]{0,300}", re.I)
 
 
 def markup_signs(
@@ -154,6 +156,20 @@ def markup_signs(
     if "noindex" in robots.lower() or "none" in robots.lower():
         found.append(NOINDEX)
     return tuple(found)
+
+
+def takes_back(raw: bytes, markup: str) -> bool:
+    """Say whether a page with little text may be gone although it carries its cited title.
+
+    These are the signs that `Case.is_protected` looks at; a hint of one is enough here.
+    """
+    if _EMPTY_WIKI_HINT in raw:
+        return True
+    robots = _ROBOTS.search(markup)
+    if robots is not None and ("noindex" in (words := robots[0].lower()) or "none" in words):
+        return True
+    hints = [hint for hint in _CLASS_HINTS if hint in markup]
+    return bool(hints) and _has_not_found_class(markup, hints)
 
 
 def _rows_for(

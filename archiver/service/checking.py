@@ -11,10 +11,12 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 
 from archiver.archiving.record import from_json
 from archiver.checking.belief import Known, needs_archive_answer, settle
+from archiver.checking.brief import Reader
 from archiver.checking.case import Case
 from archiver.checking.context import Context, GoodLook, SiblingFacts, good_look
 from archiver.checking.fetch import Fetcher
@@ -22,7 +24,7 @@ from archiver.checking.lanes import HostUnavailable, Lanes
 from archiver.checking.online import Label
 from archiver.checking.page import read_page
 from archiver.checking.policy import Policy
-from archiver.checking.rules import judge, wants_probe
+from archiver.checking.rules import case_wants_probe, judge, judge_case, vouches
 from archiver.checking.tape import Tape
 from archiver.clock import from_stamp
 from archiver.model import ALIVE, Finding, Observation
@@ -107,18 +109,18 @@ class Checking:
         `urgent`: a person waits for it, so it stands in front of what is merely due.
         """
         context = self._context(link)
+        reader = Reader(partial(vouches, link.wire, context, self._policy))
         try:
             observation = await self._fetcher.look(
-                link.wire, on_page=read_page, urgent=urgent, host=link.host
+                link.wire, on_page=reader, urgent=urgent, host=link.host
             )
         except HostUnavailable as busy:
             return Busy(link, busy.until or self.desk.clock.now() + _BUSY_HOST)
+        observation = reader.completed(observation)
         context = self._with_neighbours(link, observation, context)
         case = Case(observation, context, self._policy)
-        finding = judge(observation, context, self._policy)
-        # Most pages are vouched for, and asking whether to probe costs as much as judging.
-        vouched = finding.verdict in ALIVE and case.is_protected
-        if not vouched and wants_probe(observation, context, self._policy):
+        finding = judge_case(case)
+        if case_wants_probe(case, finding):
             with contextlib.suppress(HostUnavailable):
                 context = await self._with_sibling(link, context, urgent=urgent)
             finding = judge(observation, context, self._policy)

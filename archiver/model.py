@@ -177,9 +177,9 @@ class PageFacts:
     visible text outside navigation; `signs` are the names of fingerprints found in the markup
     (reference checking §4). `text_length` counts visible characters outside navigation;
     `fingerprint` is "" for too little text; `truncated` says that not all of the page was read,
-    so that "little text" proves nothing. `kind` is `html`, `text`, `binary` or `empty`. `is_brief` says
-    that the cited title vouched for the page and no more was read than it takes to know that:
-    signs, subheadings and what else is left at its default may be on the page all the same.
+    so that "little text" proves nothing. `kind` is `html`, `text`, `binary` or `empty`.
+    `is_brief` says that the cited title vouched for the page and no more was read than it takes
+    to know that: what is left at its default (signs, subheadings) may be on the page all the same.
     """
 
     title: str = ""

@@ -19,6 +19,7 @@ import timeit
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -27,10 +28,11 @@ from links import make_database, some_links
 from web import Site, pin, serving, title_of
 
 from archiver.checking.belief import Known, settle
+from archiver.checking.brief import Reader
 from archiver.checking.context import Context
 from archiver.checking.page import read_page
 from archiver.checking.policy import Policy
-from archiver.checking.rules import judge, wants_probe
+from archiver.checking.rules import judge, vouches, wants_probe
 from archiver.model import Belief, Observation
 from archiver.service.facts import look_facts
 
@@ -58,10 +60,17 @@ def steps() -> None:
         for url, body in zip(links, bodies, strict=True)
     ]
     contexts = [Context(cited_titles=(title_of(path),)) for path in paths]
+    brief = [
+        partial(
+            Reader(partial(vouches, url, context, policy)), body, _TYPE, truncated=False, url=url
+        )
+        for url, body, context in zip(links, bodies, contexts, strict=True)
+    ]
     pairs = list(zip(looks, contexts, strict=True))
     findings = [judge(look, context, policy) for look, context in pairs]
     judged = [(*pair, finding) for pair, finding in zip(pairs, findings, strict=True)]
     cost("page facts", lambda: [read_page(one, _TYPE, truncated=False) for one in bodies])
+    cost("page facts, by the cited title", lambda: [read() for read in brief])
     cost("judge", lambda: [judge(*pair, policy) for pair in pairs])
     cost("whether to probe a sibling", lambda: [wants_probe(*pair, policy) for pair in pairs])
     cost(

@@ -20,11 +20,12 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from archiver.clock import to_stamp
 from archiver.config import Loaded
-from archiver.errors import ArchiverError, CannotWork, ConfigurationError
+from archiver.errors import ArchiverError, CannotWork, ConfigurationError, DatabaseUnusable
 from archiver.service.desk import Desk, log
 from archiver.service.diary import DUTIES, Diary
 from archiver.service.duties import Duties
 from archiver.service.health import database_answers, standstill_allowed
+from archiver.store import PASSING
 from archiver.systemd import ServiceManager
 from archiver.web.door import require_servable
 from archiver.web.server import WebServer
@@ -33,6 +34,10 @@ from archiver.web.server import WebServer
 DRAIN_SECONDS = 20.0
 # How soon a person's request is taken up.
 REQUEST_PAUSE_SECONDS = 1.0
+# How soon a start is tried again that a full disk or a lock prevented.
+TROUBLE_PAUSE_SECONDS = 5.0
+# How often a trouble that stays is said again.
+SAID_AGAIN_SECONDS = 600.0
 
 Reload = Callable[[], Loaded]
 
@@ -57,21 +62,15 @@ class Daemon:
         )
         self._stop = asyncio.Event()
         self._working: set[asyncio.Task[None]] = set()
+        self._troubles: dict[str, tuple[str, float]] = {}
         self._following: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT; returns after a clean end."""
         self._watch_signals()
-        desk = self._desk
-        now = desk.clock.now()
-        desk.store.journal.close_interrupted(now)
-        desk.store.journal.reopen_requests()
-        desk.store.looks.release_stale(now, "run:")
-        # We hold the lock of the one `run`: whoever leased hosts as one before is dead.
-        desk.store.hosts.free("run:", now)
-        desk.store.journal.set_state("daemon", {"pid": os.getpid(), "since": to_stamp(now)})
         async with self._duties, self._web:
             self._manager.ready("reading the event files")
+            await self._take_over()
             beside = [
                 asyncio.create_task(self._serve_requests()),
                 asyncio.create_task(self._feed_watchdog()),
@@ -82,6 +81,31 @@ class Daemon:
             log.info("the service is running, pid %d", os.getpid())
             await self._stop.wait()
             await self._drain(beside)
+
+    async def _take_over(self) -> None:
+        """Clear up after a service that was killed; wait for as long as nothing can be written."""
+        while not self._desk.stopping:
+            try:
+                with self._desk.store.atomic():
+                    self._clear_up()
+            except DatabaseUnusable as error:
+                if error.code not in PASSING:
+                    raise
+                self._told("start", error)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), TROUBLE_PAUSE_SECONDS)
+            else:
+                self._troubles.pop("start", None)
+                return
+
+    def _clear_up(self) -> None:
+        store, now = self._desk.store, self._desk.clock.now()
+        store.journal.close_interrupted(now)
+        store.journal.reopen_requests()
+        store.looks.release_stale(now, "run:")
+        # We hold the lock of the one `run`: whoever leased hosts as one before is dead.
+        store.hosts.free("run:", now)
+        store.journal.set_state("daemon", {"pid": os.getpid(), "since": to_stamp(now)})
 
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -139,15 +163,25 @@ class Daemon:
                 said = await duty()
             if said:
                 self._manager.status(said)
+            if self._troubles.pop(name, None) is not None:
+                log.info("%s: it works again", name)
             if name == "check":
                 self._come_back()
         except CannotWork as error:
-            log.warning("%s: %s", name, error)
-            self._manager.status(str(error))
+            self._told(name, error)
         except ArchiverError as error:
             log.error("%s: %s", name, error)
         except Exception:
             log.exception("%s ended in a mistake of the program; it is tried again", name)
+
+    def _told(self, name: str, error: CannotWork) -> None:
+        """Say what is wrong once, and again every ten minutes while it stays."""
+        now = self._desk.clock.monotonic()
+        told = self._troubles.get(name)
+        if told is None or told[0] != error.code or now - told[1] > SAID_AGAIN_SECONDS:
+            log.warning("%s: %s", name, error)
+            self._troubles[name] = (error.code, now)
+        self._manager.status(str(error))
 
     def _come_back(self) -> None:
         """While offline, check again when it is time to try, not only at the next tick."""
@@ -197,9 +231,14 @@ class Daemon:
         await asyncio.gather(*beside, return_exceptions=True)
         # `shutdown(wait=True)` would cancel running coroutine jobs by itself.
         self._scheduler.shutdown(wait=False)
-        self._desk.store.looks.release(self._desk.holder)
-        self._desk.store.journal.close_interrupted(self._desk.clock.now())
-        self._desk.store.journal.set_state("daemon", {})
+        try:
+            with self._desk.store.atomic():
+                self._desk.store.looks.release(self._desk.holder)
+                self._desk.store.journal.close_interrupted(self._desk.clock.now())
+                self._desk.store.journal.set_state("daemon", {})
+        except DatabaseUnusable as error:
+            # The next start clears up as after a kill.
+            log.warning("the end could not be written down: %s", error)
         log.info("the service has stopped")
 
 

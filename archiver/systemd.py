@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from archiver.text import shown
+
+# How often more time is asked for during a long start, and for how long at most.
+EXTENSION_PAUSE_SECONDS = 10.0
+LONGEST_START_SECONDS = 3600.0
 
 
 class ServiceManager:
@@ -51,6 +57,26 @@ class ServiceManager:
     def extend_timeout(self, seconds: float) -> bool:
         """Ask for at least so many more seconds to start or stop, as while migrating."""
         return self._send(f"EXTEND_TIMEOUT_USEC={max(1, int(seconds * 1_000_000))}")
+
+    @contextmanager
+    def patience(self, status: str) -> Iterator[None]:
+        """Keep systemd waiting while a start takes long, for at most an hour."""
+        over = threading.Event()
+
+        def ask() -> None:
+            for _ in range(int(LONGEST_START_SECONDS / EXTENSION_PAUSE_SECONDS)):
+                self.extend_timeout(3 * EXTENSION_PAUSE_SECONDS)
+                if over.wait(EXTENSION_PAUSE_SECONDS):
+                    return
+
+        self.status(status)
+        thread = threading.Thread(target=ask, name="systemd-patience", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def _send(self, *lines: str) -> bool:
         if self._address is None or not lines:

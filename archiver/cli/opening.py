@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from archiver.config import Keys
     from archiver.service.desk import Desk
+    from archiver.store import Around
 
 _NO_CONTACT = (
     "No contact is configured: site owners cannot reach you. Set check.contact to a page or an"
@@ -67,11 +68,13 @@ def open_desk(
     as_daemon: bool = False,
     must_exist: bool = False,
     asks_network: bool = False,
+    around: Around | None = None,
 ) -> Iterator[Desk]:
     """Open the configured database for one command, creating it unless it must exist.
 
     Says on standard error when it creates one, and when a command that asks other people's
-    servers has no contact to give. Raises `DatabaseUnusable` and `ConfigurationError`.
+    servers has no contact to give. `around` is entered while the schema is
+    migrated. Raises `DatabaseUnusable` and `ConfigurationError`.
     """
     from archiver.service.desk import Desk, Silent
     from archiver.store import Store, is_new
@@ -88,7 +91,7 @@ def open_desk(
     application.start_logging()
     if asks_network and not loaded.settings.check.contact:
         application.say(_NO_CONTACT)
-    store = Store.open(path, as_daemon=as_daemon)
+    store = Store.open(path, as_daemon=as_daemon, around=around)
     if new:
         application.say(f"Created the database {path}")
     progress = ProgressBar(application) if application.shows_progress else Silent()

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from archiver.cli.common import Application, pass_application
+from archiver.errors import DatabaseUnusable
 
 if TYPE_CHECKING:
     from archiver.config import Loaded
     from archiver.service.desk import Desk
     from archiver.service.once import Pass
+
+# A locked database is tried again after this long; opening itself waits a while too.
+_LOCK_PAUSE_SECONDS = 1.0
 
 
 @click.command()
@@ -69,12 +76,43 @@ def _work(application: Application, *, once: bool, span: timedelta, accept_remov
     lock = DaemonLock(application.loaded.database_path)
     lock.take()
     try:
-        with open_desk(application, as_daemon=True) as desk:
-            if not once:
+        if not once:
+            with _opened_in_time(application) as desk:
                 return _serve(application, desk, accept_removals)
+        with open_desk(application, as_daemon=True) as desk:
             return _once(application, desk, span, accept_removals)
+    except KeyboardInterrupt:
+        if once:
+            raise
+        return 0  # a service that was asked to end before it was up (contract §1)
     finally:
         lock.give_back()
+
+
+@contextmanager
+def _opened_in_time(application: Application) -> Iterator[Desk]:
+    """Open the desk of a service, however long another program locks the database."""
+    from archiver.cli.opening import open_desk
+    from archiver.systemd import ServiceManager
+
+    manager = ServiceManager()
+
+    def around(pending: Sequence[str]) -> AbstractContextManager[None]:
+        application.say(f"Migrating the database: {', '.join(pending)}")
+        return manager.patience("migrating the database")
+
+    with ExitStack() as opened:
+        while True:
+            try:
+                desk = opened.enter_context(open_desk(application, as_daemon=True, around=around))
+                break
+            except DatabaseUnusable as error:
+                if error.code != "database-locked":
+                    raise
+                application.say(error)
+                with manager.patience(error.message):
+                    time.sleep(_LOCK_PAUSE_SECONDS)
+        yield desk
 
 
 def _once(application: Application, desk: Desk, span: timedelta, accept_removals: bool) -> int:

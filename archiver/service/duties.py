@@ -82,6 +82,8 @@ class Duties:
             clients.notifying.nothing_due()
             return ""
         self._desk.store.looks.release_stale(clock.now())
+        # What an earlier tick could not give back, because the disk was full then.
+        self._desk.store.looks.release(self._desk.holder)
         run_id = journal.begin("check", clock.now())
         with clients.notifying.run() as note:
             summary = await self._look(clients.checking, run_id)

@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from archiver.checking.lanes import settings_for
+from archiver.errors import CannotWork, DatabaseUnusable
 from archiver.model import Finding
 from archiver.service.checking import Busy, Checking, Seen
-from archiver.store import KnownLink, RecordedLook
+from archiver.service.desk import log
+from archiver.store import PASSING, KnownLink, RecordedLook
 
 # Reference perf §4 and §6: slices of 200 keep a claim under 5 ms; a window of 1,000 links mixes
 # hosts well enough that the lanes are never idle.
@@ -25,6 +27,8 @@ WINDOW = 1000
 BATCH = 200
 BATCH_SECONDS = 10.0
 _TICK_SECONDS = 0.25
+# When to try again to store looks that the database did not take.
+_AGAIN_SECONDS = 2.0
 # Thousands of small objects live as long as the window; looking for cycles among them at
 # Python's usual pace was a tenth of a look (benchmarks/README.md).
 _COLLECTION_THRESHOLDS = (20_000, 20, 50)
@@ -69,9 +73,11 @@ async def look_at_due(
         try:
             await round_.work_through_due(at_most)
         finally:
-            await round_.give_up()
-            desk.store.looks.release(desk.holder)
-            checking.rest()
+            try:
+                await round_.give_up()
+            finally:
+                desk.store.looks.release(desk.holder)
+                checking.rest()
     return round_.summary
 
 
@@ -122,6 +128,7 @@ class _Round:
         self._for_a_person = for_a_person
         self._tasks: set[asyncio.Task[None]] = set()
         self._seen: list[Seen] = []
+        self._trouble: CannotWork | None = None
         self._since = time.monotonic()
         self._news = asyncio.Event()
 
@@ -141,6 +148,7 @@ class _Round:
             if self._ended:
                 return
         await self._settle()
+        self._tell_trouble()
 
     async def work_through(self, links: Iterable[KnownLink]) -> None:
         """Look at these links."""
@@ -148,6 +156,7 @@ class _Round:
         while self._tasks and not self._ended:
             await self._wait()
         await self._settle()
+        self._tell_trouble()
 
     @property
     def _ended(self) -> bool:
@@ -183,6 +192,12 @@ class _Round:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, CannotWork):
+            self._trouble = error
+        elif error is not None:
+            # One link whose look fails by our own mistake must not end the round of all others.
+            log.error("a look ended in a mistake of the program", exc_info=error)
         self._news.set()
 
     async def _wait(self) -> None:
@@ -190,16 +205,27 @@ class _Round:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), _TICK_SECONDS)
         self._news.clear()
+        self._tell_trouble()
         old = time.monotonic() - self._since > BATCH_SECONDS
         if len(self._seen) >= BATCH or (old and self._seen):
             await self._settle()
+
+    def _tell_trouble(self) -> None:
+        """Raise what kept a look from being made, as when the database takes no lease."""
+        if self._trouble is not None:
+            raise self._trouble
 
     async def _settle(self) -> None:
         batch, self._seen = self._seen[:BATCH], self._seen[BATCH:]
         self._since = time.monotonic()
         if not batch:
             return
-        for look in await self._checking.settle(batch, self._run_id):
+        try:
+            recorded = await self._record(batch)
+        except CannotWork:
+            self._seen = [*batch, *self._seen]
+            raise
+        for look in recorded:
             self.summary.count(look)
             if self._for_a_person:
                 self.summary.findings[look.link.link_id] = look.finding
@@ -207,6 +233,17 @@ class _Round:
         self._advance(len(batch))
         if self._seen and not self.summary.offline:
             await self._settle()
+
+    async def _record(self, batch: Sequence[Seen]) -> list[RecordedLook]:
+        """Settle a batch; a lock, or a disk that is just being cleared, gets a second chance."""
+        try:
+            return await self._checking.settle(batch, self._run_id)
+        except DatabaseUnusable as error:
+            if error.code not in PASSING or self._desk.stopping:
+                raise
+            log.warning("%d looks could not be stored yet: %s", len(batch), error)
+            await asyncio.sleep(_AGAIN_SECONDS)
+        return await self._checking.settle(batch, self._run_id)
 
     async def give_up(self) -> None:
         """Stop what is still under way, and settle what was already seen."""

@@ -41,6 +41,7 @@ from archiver.store.queries import Queries
 __all__ = [
     "PASSING",
     "ArchiveTask",
+    "Around",
     "CopiedRecord",
     "DaemonLock",
     "Database",

@@ -5,6 +5,7 @@ The kernel drops the lock with the process, however it ends, so a stale file nev
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -44,8 +45,10 @@ class DaemonLock:
                 f"Another `archiver run` (pid {pid or 'unknown'}) works on this database.",
                 "Stop it first, or use `archiver check` and `archiver archive` beside it.",
             ) from error
-        os.ftruncate(handle, 0)
-        os.write(handle, f"{os.getpid()}\n".encode())
+        # The lock holds without the pid too: a full disk must not keep a service from starting.
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, 0)
+            os.write(handle, f"{os.getpid()}\n".encode())
         self._handle = handle
 
     def give_back(self) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import socket
+from datetime import UTC, datetime
 
 import pytest
 
 from archiver.checking.resolver import NameTimeout
+from archiver.clock import Clock, RehearsalClock
+from archiver.config import CheckSettings
 from archiver.model import Hop
 from tests.checking.servers import (
     OK,
@@ -418,6 +422,54 @@ async def test_a_connection_broken_once_is_tried_again_and_then_fine() -> None:
         seen = await look(fetcher, server.url())
         assert seen.status == 200
         assert len(server.visits) == 2
+
+
+async def _connections(
+    check: CheckSettings, *, closes: bool, clock: Clock | None = None
+) -> tuple[list[int], list[int]]:
+    """Look three times at a server; return the statuses and how many requests each
+    connection carried."""
+    carried: list[int] = []
+    ended: list[asyncio.Event] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ended.append(done := asyncio.Event())
+        place = len(carried)
+        carried.append(0)
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                if closes and carried[place]:
+                    break
+                carried[place] += 1
+                writer.write(OK)
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        done.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, fetching(check, clock=clock) as fetcher:
+        looks = [await look(fetcher, f"http://127.0.0.1:{port}/{number}") for number in range(3)]
+    for one in ended:
+        await one.wait()
+    return [seen.status or 0 for seen in looks], carried
+
+
+async def test_a_connection_is_kept_where_a_host_may_be_asked_at_once() -> None:
+    assert await _connections(check_settings(), closes=False) == ([200] * 3, [3])
+
+
+async def test_no_connection_is_kept_where_a_host_is_asked_rarely() -> None:
+    clock = RehearsalClock(datetime(2026, 11, 24, tzinfo=UTC), speed=100)
+    check = check_settings(host_delay="1s", timeout="30s")
+    assert await _connections(check, closes=False, clock=clock) == ([200] * 3, [1, 1, 1])
+
+
+async def test_a_kept_connection_that_was_closed_meanwhile_is_no_bad_look() -> None:
+    statuses, carried = await _connections(check_settings(), closes=True)
+    assert statuses == [200] * 3
+    assert carried == [1, 1, 1]
 
 
 async def test_a_request_says_who_asks_and_what_it_takes() -> None:

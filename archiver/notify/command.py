@@ -81,7 +81,7 @@ class Command:
             await _end(transport, child)
             return Outcome(f"it took longer than {self._seconds:g} seconds and was ended")
         except asyncio.CancelledError:
-            _signal(transport.get_pid(), signal.SIGKILL)
+            await _kill(transport, child)
             raise
         finally:
             transport.close()
@@ -129,10 +129,14 @@ def _feed(transport: asyncio.SubprocessTransport, body: bytes) -> None:
 async def _end(transport: asyncio.SubprocessTransport, child: _Child) -> None:
     """End the program and what it started: first politely, then not."""
     _signal(transport.get_pid(), signal.SIGTERM)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_GRACE_SECONDS):
-            await asyncio.shield(child.ended)
+    await asyncio.wait([child.ended], timeout=_GRACE_SECONDS)
+    await _kill(transport, child)
+
+
+async def _kill(transport: asyncio.SubprocessTransport, child: _Child) -> None:
+    """Kill the whole group, and wait a moment for its leader's end to be known."""
     _signal(transport.get_pid(), signal.SIGKILL)
+    await asyncio.wait([child.ended], timeout=_GRACE_SECONDS)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

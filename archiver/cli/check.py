@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from archiver.cli.common import Application, pass_application
+from archiver.errors import UsageError
 from archiver.text import shown
 
 if TYPE_CHECKING:
@@ -85,7 +86,18 @@ def _chosen(
     """Return the links that flags name, None when targets or what is due decide."""
     if targets or not (everything or dead or host):
         return None
-    return desk.store.queries.links_where(verdict="dead" if dead else None, host=host)
+    named = None if host is None else _host(host)
+    return desk.store.queries.links_where(verdict="dead" if dead else None, host=named)
+
+
+def _host(written: str) -> str:
+    """Return a host as links have it: lower-case A-label, without the end dot."""
+    from archiver.urls import Address, read_address
+
+    address = read_address(f"http://{written}/")
+    if not isinstance(address, Address):
+        raise UsageError(f"{shown(written)} is no host.", "Name one such as example.org.")
+    return address.host.rstrip(".")
 
 
 def _state(desk: Desk, link_id: int, checked: Checked) -> tuple[str | None, str | None]:

@@ -235,7 +235,9 @@ class Queries:
     def last_look(self, link_id: int) -> sqlite3.Row | None:
         """Return a link's newest look from here or from a person."""
         return self._database.row(
-            "SELECT * FROM looks WHERE link_id = ? ORDER BY id DESC LIMIT 1", [link_id]
+            "SELECT * FROM looks WHERE link_id = ? AND vantage <> 'archive'"
+            " ORDER BY id DESC LIMIT 1",
+            [link_id],
         )
 
     def changes(self, since: datetime) -> Iterator[sqlite3.Row]:

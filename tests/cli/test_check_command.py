@@ -1,0 +1,191 @@
+"""`archiver check`: what a maintainer asks for on demand, and what a script may rely on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.service.town import FIRST, SECOND, THIRD, Place, Town, stamps, title_of
+
+NEWS = "/news/harbour-dredging-contract-awarded-without-tender"
+OTHER = "/news/council-sold-the-waterworks-to-its-own-treasurer"
+GONE = "/gone/ferry-operator-hid-inspection-reports-for-years"
+WALL = "/wall/police-bought-location-data-from-brokers"
+
+# Contract §4, to the letter and in its order.
+TOP = ["schema", "ok", "offline", "results"]
+RESULT = ["url", "link_id", "citations", "observation", "finding", "belief", "archive"]
+OBSERVATION = [
+    *("looked_at", "status", "error", "final_url", "redirects"),
+    *("duration", "content_type", "title"),
+]
+BELIEF = ["verdict", "reason", "since", "next_look_at", "confirmations", "needed"]
+
+
+async def test_the_answer_in_json_has_the_shape_of_the_contract(place: Place, town: Town) -> None:
+    path = place.cite(town.url(NEWS), town.url(GONE))
+    place.configure(town)
+    done = await place.run("check", town.url(NEWS), town.url(GONE), "--json")
+    assert done.code == 1  # this very look is strong evidence, and targets were named
+    answer = done.json
+    assert list(answer) == TOP
+    assert (answer["schema"], answer["ok"], answer["offline"]) == (1, False, False)
+    alive, gone = answer["results"]
+    for result in (alive, gone):
+        assert list(result) == RESULT
+        assert list(result["observation"]) == OBSERVATION
+        assert list(result["finding"]) == ["verdict", "reason", "text"]
+        assert list(result["belief"]) == BELIEF
+        assert list(result["archive"]) == ["state", "url"]
+        stamps([result["observation"]["looked_at"], result["belief"]["next_look_at"]])
+        assert result["observation"]["redirects"] == []
+    assert alive["url"] == town.url(NEWS)
+    assert alive["citations"] == [
+        {"path": f"events/{path.name}", "line": 7, "event_id": "2016-11-30--example"}
+    ]
+    assert alive["observation"]["status"] == 200
+    assert alive["observation"]["title"] == title_of(NEWS)
+    assert alive["belief"]["verdict"] == "ok"
+    assert (alive["belief"]["confirmations"], alive["belief"]["needed"]) == (0, None)
+    assert alive["archive"] == {"state": "none", "url": None}
+    assert (gone["finding"]["verdict"], gone["finding"]["reason"]) == ("failing", "http-404")
+    assert (gone["belief"]["confirmations"], gone["belief"]["needed"]) == (1, 3)
+    assert gone["belief"]["since"] == gone["observation"]["looked_at"]
+
+
+@pytest.mark.parametrize(
+    ("page", "fail_on", "code"),
+    [
+        (NEWS, "failing", 0),
+        (GONE, None, 1),
+        (GONE, "gone", 1),
+        (GONE, "dead", 0),
+        (GONE, "failing", 1),
+        (GONE, "never", 0),
+        (WALL, "failing", 0),
+    ],
+)
+async def test_fail_on_decides_the_exit_code(
+    place: Place, town: Town, page: str, fail_on: str | None, code: int
+) -> None:
+    place.cite(town.url(page))
+    place.configure(town)
+    extra = ("--fail-on", fail_on) if fail_on else ()
+    done = await place.run("check", town.url(page), *extra)
+    assert done.code == code, done.err
+
+
+async def test_without_targets_one_bad_look_at_what_is_due_fails_nothing(
+    place: Place, town: Town
+) -> None:
+    place.cite(town.url(NEWS), town.url(GONE))
+    place.configure(town)
+    done = await place.run("check")
+    assert done.code == 0, done.err
+    assert f"failing   {town.url(GONE)}  http-404" in done.out
+    again = await place.run("check", "--json")
+    assert again.json["results"] == []
+    assert len(town.visits) == 2
+
+
+async def test_targets_are_urls_files_and_events_each_looked_at_once(
+    place: Place, town: Town
+) -> None:
+    place.cite(town.url(NEWS), event="first")
+    place.cite(town.url(NEWS), town.url(OTHER), event="second")
+    place.cite(town.url(WALL), event="third")
+    place.configure(town)
+    done = await place.run("check", town.url(NEWS), "events/second.md", "third", "--json")
+    assert [result["url"] for result in done.json["results"]] == [
+        town.url(NEWS),
+        town.url(OTHER),
+        town.url(WALL),
+    ]
+    assert len(done.json["results"][0]["citations"]) == 2
+    assert len(town.visits) == 3
+
+
+@pytest.mark.parametrize("unknown", ["no-such-event", "events/nothing.md", "http://", "ftp://x/y"])
+async def test_an_unknown_target_exits_2_before_anything_is_sent(
+    place: Place, town: Town, unknown: str
+) -> None:
+    place.cite(town.url(NEWS))
+    place.configure(town)
+    done = await place.run("check", town.url(NEWS), unknown, "--json")
+    assert done.code == 2
+    error = done.json["error"]
+    assert list(error) == ["code", "message", "next"]
+    assert error["next"] in done.err
+    assert town.visits == []
+
+
+async def test_a_page_nobody_cites_is_looked_at_and_kept_out_of_every_view(
+    place: Place, town: Town
+) -> None:
+    place.cite(town.url(NEWS))
+    place.configure(town)
+    done = await place.run("check", town.url(OTHER), "--json")
+    assert done.code == 0
+    [result] = done.json["results"]
+    assert result["citations"] == []
+    assert result["belief"]["verdict"] == "ok"
+    urls = {row[0] for row in place.rows("SELECT cited_url FROM source_status")}
+    assert urls == {town.url(NEWS)}
+    assert place.value("SELECT sum(links) FROM by_host") == 1
+    assert place.value("SELECT count(*) FROM links") == 2
+
+
+async def test_all_and_host_choose_among_the_cited_links(place: Place, town: Town) -> None:
+    place.cite(town.url(NEWS), town.url(OTHER, SECOND), town.url(WALL, THIRD))
+    place.configure(town)
+    assert (await place.run("check")).code == 0
+    done = await place.run("check", "--host", SECOND, "--json")
+    assert [result["url"] for result in done.json["results"]] == [town.url(OTHER, SECOND)]
+    done = await place.run("check", "--all", "--json")
+    assert len(done.json["results"]) == 3
+    assert [len(town.asked(path)) for path in (NEWS, OTHER, WALL)] == [2, 3, 2]
+    assert town.overlaps() == []
+
+
+async def test_without_internet_it_exits_4_and_the_object_says_so(place: Place) -> None:
+    urls = [f"https://paper-{number}.example/news/a-story-of-its-own" for number in range(6)]
+    place.cite(*urls)
+    place.configure()
+    done = await place.run("check", *urls, "--json", **place.take_the_internet_away())
+    assert done.code == 4
+    assert list(done.json) == TOP
+    assert (done.json["ok"], done.json["offline"]) == (False, True)
+    assert {result["belief"]["verdict"] for result in done.json["results"]} == {"unchecked"}
+    assert "offline" in done.err
+
+
+async def test_an_address_that_is_not_public_is_refused_before_the_wire(
+    place: Place, town: Town
+) -> None:
+    place.cite(town.url(NEWS))
+    place.configure(town, network__allow_private="[]")
+    done = await place.run("check", town.url(NEWS), "--json")
+    assert done.code == 0
+    [result] = done.json["results"]
+    assert result["belief"]["verdict"] == "blocked"
+    assert result["belief"]["reason"] == "private-address"
+    assert town.visits == []
+    assert place.value("SELECT count(*) FROM problems") == 0
+
+
+async def test_a_changed_event_file_is_read_first(place: Place, town: Town) -> None:
+    place.cite(town.url(NEWS))
+    place.configure(town)
+    assert (await place.run("check")).code == 0
+    place.cite(town.url(OTHER), event="a-new-one")
+    done = await place.run("check", "a-new-one", "--json")
+    assert [result["url"] for result in done.json["results"]] == [town.url(OTHER)]
+    assert done.json["results"][0]["citations"][0]["path"] == "events/a-new-one.md"
+
+
+async def test_the_host_is_compared_as_it_is_stored(place: Place, town: Town) -> None:
+    url = f"http://LOCALHOST:{town.ports[FIRST]}/news/a-story-of-its-own"
+    place.cite(url)
+    place.configure(town)
+    for written in ("localhost", "LocalHost", "localhost."):
+        done = await place.run("check", "--host", written, "--json", "--fail-on", "never")
+        assert len(done.json["results"]) == 1, written

@@ -28,10 +28,14 @@ def render(data: ReportData) -> Iterator[str]:
     yield "]}\n"
 
 
+# Later additions, each only where it says something (contract §4: fields are only added): copies
+# of our own, and the real capture nearest to a claim that is not true.
+_ADDITIONS = ("local_copy", "claim_nearest")
+
+
 def _columns(row: Row) -> dict[str, Any]:
     columns = {column: row[column] for column in STATUS_COLUMNS}
-    # A later addition, and only where copies of our own are kept (contract §4).
-    return {**columns, "local_copy": row["local_copy"]} if "local_copy" in row else columns
+    return {**columns, **{name: row[name] for name in _ADDITIONS if name in row}}
 
 
 def _members(values: Iterable[dict[str, Any]]) -> Iterator[str]:

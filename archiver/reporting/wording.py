@@ -194,7 +194,7 @@ def step_of(row: Row) -> NextStep:
     step = steps.get(row["verdict"])
     if step is not None:
         return step(row)
-    return _problem_step(row) or _claim_step(row) or _quiet_step(row)
+    return _claim_step(row) or _problem_step(row) or _quiet_step(row)
 
 
 def _yaml_line(key: str, url: str) -> str:
@@ -212,7 +212,7 @@ def _command(verb: str, row: Row, *words: str) -> str:
 def _paste_capture(row: Row) -> NextStep:
     claim = _CLAIM_WORDS.get(row["archive_claim"] or "")
     if claim and row["archive_url_in_file"]:
-        start = f"Replace it, for {claim}:"
+        start = f"Replace it, for {claim}{_nearest_in_words(row)}:"
     elif row["archive_url_in_file"]:
         start = "Replace the archive_url in the file:"
     else:
@@ -321,7 +321,23 @@ def _claim_step(row: Row) -> NextStep | None:
         return None
     if row["archive_url"]:
         return _paste_capture(row)
+    nearest = row.get("claim_nearest")
+    if nearest:
+        return NextStep(
+            f"Replace it, for {claim}{_nearest_in_words(row)}:",
+            _yaml_line("archive_url", nearest["archive_url"]),
+        )
     return NextStep(f"Remove it, for {claim}.")
+
+
+def _nearest_in_words(row: Row) -> str:
+    """Say how far the nearest real capture is from the claimed moment, where that is known."""
+    nearest = row.get("claim_nearest")
+    if not nearest:
+        return ""
+    days = nearest["distance_days"]
+    away = "on the same day" if days == 0 else f"{days} day{'s' * (days != 1)} away"
+    return f" (the real capture nearest to it is of {day_of(nearest['captured_at'])}, {away})"
 
 
 # Reasons of a living page that still ask something of a person.

@@ -15,6 +15,7 @@ from archiver.reporting.formats import FORMATS
 from archiver.reporting.measures import totals
 from archiver.reporting.report import MENDING_ORDER, FirstSweep, ReportData, first_sweep
 from archiver.reporting.tally import tally
+from archiver.service.claimed import with_nearest_captures
 from archiver.service.desk import Desk, log
 from archiver.service.kept_copies import with_local_copies
 from archiver.service.metrics import operations
@@ -32,7 +33,9 @@ def report_data(desk: Desk, since: timedelta = CHANGES_SINCE) -> ReportData:
     return ReportData(
         generated_at=now,
         totals=totals(counted.counts),
-        rows=lambda: with_local_copies(desk, map(dict, queries.source_status(MENDING_ORDER))),
+        rows=lambda: with_local_copies(
+            desk, with_nearest_captures(desk, map(dict, queries.source_status(MENDING_ORDER)))
+        ),
         by_host=lambda: map(dict, queries.by_host()),
         by_year=counted.by_year,
         problems=lambda: map(dict, queries.problems()),

@@ -13,9 +13,11 @@ from archiver.clock import RehearsalClock
 from archiver.config import load_settings
 from archiver.demo.seen import Seen
 from archiver.demo.wayback import WaybackStandIn
+from archiver.reporting.wording import next_step
 from archiver.service.archiving import Archiving
 from archiver.service.desk import Desk
 from archiver.service.marking import mark
+from archiver.service.report import report_data
 from archiver.service.scan import scan
 from archiver.service.targets import known_link
 from archiver.store import Store
@@ -213,3 +215,25 @@ async def test_a_dead_page_of_a_host_no_archive_knows_is_not_suspect(tmp_path: P
         assert state_of(desk, DEAD) == "unrecoverable"
         assert list(desk.store.queries.suspects()) == []
         assert known_link(desk, DEAD) is not None
+
+
+async def test_an_invented_claim_is_answered_by_the_nearest_real_capture_and_its_distance(
+    tmp_path: Path,
+) -> None:
+    async with desk_at(tmp_path, DEAD) as (desk, archive, clock):
+        archive.add_capture(DEAD, datetime(2019, 5, 21, 12, tzinfo=UTC), 200, PAGE)
+        invented = f"https://web.archive.org/web/20190511000000/{DEAD}"
+        file = tmp_path / "events" / "an-event.md"
+        file.write_text(
+            file.read_text().replace(
+                "    date: 2019-05-01\n---",
+                f"    date: 2019-05-01\n    archive_url: {invented}\n---",
+            )
+        )
+        await scan(desk)
+        await work_over_days(desk, clock, 2)
+        [row] = report_data(desk).rows()
+        assert row["archive_claim"] == "redirects-elsewhere"
+        assert row["claim_nearest"]["distance_days"] == 10
+        assert row["claim_nearest"]["captured_at"] == "2019-05-21T12:00:00Z"
+        assert "10 days away" in next_step(row)

@@ -167,7 +167,9 @@ def _judge(
         return _all(Label.OFFLINE, failed, "most hosts failed below HTTP")
     portal = _one_answer_for_all(batch)
     if portal:
-        return _all(Label.CAPTIVE_PORTAL, portal, "most hosts gave one and the same answer")
+        # What failed below HTTP in the portal's reign, a missing name too, proves nothing either.
+        void = sorted({*portal, *failed})
+        return _all(Label.CAPTIVE_PORTAL, void, "most hosts gave one and the same answer")
     if batch and len(failed) == len(batch) and _no_way_out(batch, has_route, resolver_answers):
         return _all(Label.OFFLINE, failed, "there is no route, or the resolver does not answer")
     return _provider_outage(batch)

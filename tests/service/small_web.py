@@ -35,7 +35,7 @@ allow_private = [{allowed}]
 ca_file = "{authority}"
 {network}
 [archive]
-mode = "off"
+{archive}
 """
 
 
@@ -90,9 +90,10 @@ async def small_web(
     allowed: str = '"127.0.0.0/8"',
     check: str = "",
     network: str = "",
+    archive: str = 'mode = "off"',
     resolver: AbstractResolver | None = None,
 ) -> AsyncIterator[Service]:
-    """Serve rows, cite them, and open a desk; `check` and `network` are further lines of TOML."""
+    """Serve rows, cite them, and open a desk; `check`, `network`, `archive` are lines of TOML."""
     clock = RehearsalClock(START, speed)
     async with MisbehavingWeb(clock, sites, Pace(hold=1.6 * patience, drip=0.02)) as web:
         web.events_for_rehearsal(folder / "events")
@@ -104,6 +105,7 @@ async def small_web(
                 authority=web.certificate_authority,
                 check=check,
                 network=network,
+                archive=archive,
             ),
             encoding="utf-8",
         )

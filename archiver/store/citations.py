@@ -24,6 +24,9 @@ REMOVAL_GUARD_WAIT = timedelta(minutes=10)
 
 Stamp = tuple[int, int, int]
 
+# In the place of a stamp: no file has it, and neither has one that could not be asked for its.
+_FORGOTTEN = -2
+
 
 @dataclass(frozen=True, slots=True)
 class ScannedFile:
@@ -228,7 +231,16 @@ class Citations:
         )
 
     def mark_missing_files(self, paths: Iterable[str], now: datetime) -> None:
-        """Note that files were not found; `settle_removals` decides what follows from it."""
+        """Note that files were not found; `settle_removals` decides what follows from it.
+
+        Their stamps are forgotten: a file that comes back as it was must be read again, or its
+        citations would stay missing.
+        """
+        paths = list(paths)
+        self._database.execute_many(
+            "UPDATE files SET size = ?1, mtime_ns = ?1, inode = ?1 WHERE path = ?2 AND size <> ?1",
+            [(_FORGOTTEN, path) for path in paths],
+        )
         self._database.execute_many(
             "UPDATE citations SET missing_since = coalesce(missing_since, ?)"
             " WHERE path = ? AND gone_at IS NULL",

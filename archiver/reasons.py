@@ -129,6 +129,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "no-newer-capture": ("The archive has no living copy since it began to fail.", _WAIT),
     "marked-alive": ("A person said that the page is there.", "Nothing to do."),
     "marked-gone": ("A person said that the page is gone.", _GONE),
+    "marked-ignored": ("A person left the link out of reports.", "Nothing to do."),
     "mark-cleared": ("A person took the mark back.", "Nothing to do."),
     "never-looked": ("Nobody has looked yet.", _WAIT),
 }

@@ -46,7 +46,7 @@ GROUPS: Mapping[str, str] = {
         tls-handshake tls-old""",
     "Looks that count for nothing": "offline captive-portal partial-outage provider-outage",
     "What archives and people said": """
-        archive-not-found no-newer-capture marked-alive marked-gone mark-cleared""",
+        archive-not-found no-newer-capture marked-alive marked-gone marked-ignored mark-cleared""",
     "Before the first look": "never-looked",
 }
 

@@ -8,7 +8,8 @@ always one fold over a link's rows in the order of their ids (`fold`, law 1):
   `NO_NEWER_CAPTURE` (asked and answered: none newer than the first bad look),
   `ARCHIVE_NOT_FOUND` (the archive's own crawler was told "not found", or found no such name;
   a strong look, counted once per episode);
-* vantage `human`: `MARKED_ALIVE`, `MARKED_GONE` (`Known.until` says how long), `MARK_CLEARED`.
+* vantage `human`: `MARKED_ALIVE`, `MARKED_GONE` (`Known.until` says how long), `MARK_CLEARED`,
+  and `MARKED_IGNORED`, which moves nothing: it keeps who left a link out of reports, and why.
 
 Beside its finding a row keeps what else was `Known` at that moment. Good looks leave nothing
 behind but their time, so thinning good looks between two good looks of the same reason never
@@ -40,6 +41,7 @@ from archiver.checking.step import (
     MARK_CLEARED,
     MARKED_ALIVE,
     MARKED_GONE,
+    MARKED_IGNORED,
     NO_NEWER_CAPTURE,
     Known,
     Step,
@@ -51,6 +53,7 @@ __all__ = [
     "ARCHIVE_NOT_FOUND",
     "MARKED_ALIVE",
     "MARKED_GONE",
+    "MARKED_IGNORED",
     "MARK_CLEARED",
     "NO_NEWER_CAPTURE",
     "Known",

@@ -18,6 +18,7 @@ ARCHIVE_NOT_FOUND = Finding(Verdict.FAILING, "archive-not-found", Strength.STRON
 MARKED_ALIVE = Finding(Verdict.OK, "marked-alive", answered=False)
 MARKED_GONE = Finding(Verdict.FAILING, "marked-gone", Strength.STRONG, answered=False)
 MARK_CLEARED = Finding(None, "mark-cleared", answered=False)
+MARKED_IGNORED = Finding(None, "marked-ignored", answered=False)
 
 
 @dataclass(frozen=True, slots=True)

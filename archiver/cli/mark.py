@@ -13,7 +13,7 @@ from archiver.cli.common import Application, pass_application
 @click.argument("url")
 @click.argument("word", type=click.Choice(["alive", "gone", "ignore", "clear"]))
 @click.option("--note", metavar="TEXT", default="", help="Why; kept with the look.")
-@click.option("--until", metavar="DATE", help="How long it holds; 90 days if not said.")
+@click.option("--until", metavar="DATE", help="How long alive or gone holds; 90 days if not said.")
 @pass_application
 def mark(application: Application, url: str, word: str, note: str, until: str | None) -> int:
     """Say what you see yourself: it holds at once, while looks go on and are recorded.

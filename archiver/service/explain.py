@@ -201,10 +201,12 @@ def _look_line(look: dict[str, Any]) -> str:
     seen = look["error"] or look["status"] or look["vantage"]
     verdict = look["verdict"] or "void"
     end = f" at {look['final_url']}" if look["redirects"] else ""
+    signs = look["facts"].get("finding", {}).get("signs", [])
+    fired = f"; signs: {', '.join(signs)}" if signs else ""
     note = f' "{look["facts"]["note"]}"' if look["facts"].get("note") else ""
     return (
         f"  {from_stamp(look['looked_at']):%Y-%m-%d %H:%M}  {seen}{end}: {verdict},"
-        f" {look['reason']} ({look['text']}){note}"
+        f" {look['reason']} ({look['text']}){fired}{note}"
     )
 
 

@@ -68,6 +68,30 @@ async def test_ignored_links_leave_reports_and_failures_but_not_the_database(
     assert place.value("SELECT count(*) FROM rot") == 1
 
 
+async def test_the_note_of_ignore_is_kept_and_moves_no_belief(looked_at: Place, town: Town) -> None:
+    place, url = looked_at, town.url(GONE, SECOND)
+    belief = "SELECT verdict, reason, belief, next_look_at FROM links WHERE url = ?"
+    before = place.rows(belief, url)
+    done = await place.run("mark", url, "ignore", "--note", "cited for its being gone")
+    assert done.code == 0, done.err
+    assert place.rows(belief, url) == before
+    looks = place.rows("SELECT vantage, verdict, reason FROM looks ORDER BY id DESC LIMIT 1")
+    assert looks == [("human", None, "marked-ignored")]
+    assert "cited for its being gone" in (await place.run("why", url)).out
+    rebuilt = await place.run("db", "rebuild")
+    assert (rebuilt.code, rebuilt.out) == (0, "")
+    refused = await place.run("mark", url, "ignore", "--until", "2099-01-01")
+    assert "only 'alive' and 'gone' end by themselves" in refused.err
+
+
+async def test_a_mark_until_a_date_holds_until_that_date(looked_at: Place, town: Town) -> None:
+    url = town.url(GONE, SECOND)
+    assert (await looked_at.run("mark", url, "alive", "--until", "2099-01-01")).code == 0
+    assert "A person's mark holds until 2099-01-01" in (await looked_at.run("why", url)).out
+    assert (await looked_at.run("mark", url, "clear")).code == 0
+    assert "A person's mark holds" not in (await looked_at.run("why", url)).out
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -76,6 +100,8 @@ async def test_ignored_links_leave_reports_and_failures_but_not_the_database(
         ("{news}", "sleeping"),
         ("{news}", "gone", "--until", "2001-01-01"),
         ("{news}", "gone", "--until", "soon"),
+        ("{news}", "ignore", "--until", "2099-01-01"),
+        ("{news}", "clear", "--until", "2099-01-01"),
     ],
 )
 async def test_a_mark_that_makes_no_sense_exits_2(

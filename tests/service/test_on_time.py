@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
 from archiver.checking.robots import Robots
 from archiver.clock import to_stamp
-from archiver.demo.sites import ALIVE, GONE, Site
+from archiver.demo.sites import ALIVE, GONE, Site, soft
 from archiver.service.checking import Checking, Seen
 from archiver.service.explain import why_in_words
 from archiver.service.marking import mark
@@ -72,6 +73,31 @@ async def test_the_lease_of_a_dead_daemon_is_freed_and_its_delay_still_holds(
         assert state is not None
         assert state.last_request_at is not None
         assert state.last_request_at >= START
+
+
+async def test_after_90_days_a_mark_ends_and_the_findings_since_decide(tmp_path: Path) -> None:
+    async with small_web(tmp_path, [GONE_PAGE]) as service:
+        await service.look()
+        mark(service.desk, GONE_PAGE.url, "alive")
+        for day in (4, 8, 12, 89):
+            service.at(24 * day)
+            await service.look()
+            assert service.word(GONE_PAGE) == "ok/marked-alive"
+        service.at(24 * 91)
+        await service.look()
+        assert service.word(GONE_PAGE) == "dead/http-404"
+        assert list(differences(service.desk, rejudge=False)) == []
+
+
+async def test_why_names_the_signs_that_fired(tmp_path: Path) -> None:
+    site = Site("soft.example", "Lighthouse keepers refuse automation", soft("en"), "", "", "")
+    async with small_web(tmp_path, [site]) as service:
+        await service.look()
+        [look] = service.desk.store.looks.history(service.link(site))
+        signs = json.loads(look["facts"])["finding"]["signs"]
+        assert len(signs) >= 2
+        told = "\n".join(why_in_words(service.desk, service.link(site)))
+        assert f"signs: {', '.join(signs)}" in told
 
 
 async def test_the_note_of_a_mark_stands_in_the_explanation(tmp_path: Path) -> None:

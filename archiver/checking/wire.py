@@ -17,7 +17,6 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, cast
 
 import aiohttp
@@ -49,10 +48,10 @@ _MAX_HEADER_BYTES = 64 * 1024
 # What may come before the headers of the answer are complete.
 _MAX_BEFORE_ANSWER = 1024 * 1024
 _SILENCE = 15.0
-# With seconds between two requests to a host a kept connection is gone, or a server's burden,
-# before it is used; without them it saves the opening, which costs as much as the rest of the
-# request (RFC 9112 §9.3; reference perf §1).
-_KEEP_BELOW = timedelta(seconds=1)
+# How long a connection is kept, and only where no delay is to pass between two requests: after a
+# delay it is gone, or a server's burden, and asking anew at once would break that delay (law 6).
+# Without one it saves the opening, which costs as much as the rest of the request (RFC 9112
+# §9.3; reference perf §1).
 _KEPT_SECONDS = 2.0
 # Connections at rest are counted by nobody else, and 10,000 hosts asked in five seconds would
 # leave 10,000 of them open (reference perf §1).
@@ -212,7 +211,7 @@ class Wire:
         self._ca_file = network.ca_file
         self._guard = guard
         self._inner_resolver = resolver
-        self._keeps = check.host_delay < _KEEP_BELOW
+        self._keeps = not check.host_delay
         self._fresh: aiohttp.ClientSession | None = None
         self._kept: aiohttp.ClientSession | None = None
         self.connections = 0

@@ -47,7 +47,7 @@ async def test_the_service_scans_looks_archives_reports_and_stops_cleanly(
 ) -> None:
     place.cite(town.url(NEWS), town.url(GONE, SECOND))
     place.configure(town)
-    child = await place.start("run")
+    child = await place.start("run", fresh=True)
     report = place.folder / "report" / "report.html"
     await until(lambda: looks(place) == 2, "two looks", child)
     await until(lambda: state(place, town.url(NEWS)) == "captured", "a capture", child)

@@ -71,7 +71,8 @@ def test_the_report_in_json_has_the_shape_of_the_contract(report: dict[str, Any]
     stamps([report["generated_at"]])
     assert len(report["rows"]) > 100
     for row in report["rows"]:
-        assert list(row)[: len(SOURCE_STATUS) + 1] == [*SOURCE_STATUS, "next_step"]
+        assert list(row)[: len(SOURCE_STATUS)] == SOURCE_STATUS
+        assert "next_step" in row
     for row in report["by_host"]:
         assert list(row)[: len(BY_HOST)] == BY_HOST
     for row in report["by_year"]:
@@ -82,7 +83,8 @@ def test_the_report_and_the_view_tell_the_same(
     report: dict[str, Any], rehearsed: Rehearsed
 ) -> None:
     with closing(sqlite3.connect(rehearsed.database)) as connection:
-        view = connection.execute("SELECT * FROM source_status").fetchall()
+        columns = ", ".join(SOURCE_STATUS)
+        view = connection.execute(f"SELECT {columns} FROM source_status").fetchall()
     rows = [tuple(row[name] for name in SOURCE_STATUS) for row in report["rows"]]
     assert sorted(map(repr, rows)) == sorted(map(repr, view))
 

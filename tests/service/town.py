@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import sqlite3
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, closing
@@ -27,8 +26,8 @@ from aiohttp import web
 from archiver.clock import SystemClock
 from archiver.demo.seen import Seen
 from archiver.demo.wayback import WaybackStandIn
+from tests.service.children import ROOT, Child, ForkedChild, start_fresh
 
-ROOT = Path(__file__).resolve().parents[2]
 HTML = "text/html; charset=utf-8"
 FIRST, SECOND, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 
@@ -192,7 +191,7 @@ class Place:
     """A folder with events, a configuration and a database, where the program is run."""
 
     folder: Path
-    children: list[asyncio.subprocess.Process] = field(default_factory=list)
+    children: list[Child] = field(default_factory=list)
 
     @property
     def database(self) -> Path:
@@ -245,33 +244,34 @@ class Place:
         (hook / "sitecustomize.py").write_text(_NO_INTERNET, encoding="utf-8")
         return {"PYTHONPATH": f"{hook}{os.pathsep}{ROOT}"}
 
-    async def start(self, *arguments: str, **environ: str) -> asyncio.subprocess.Process:
-        """Start the program here; `stop_all` ends what is still running."""
+    async def start(self, *arguments: str, fresh: bool = False, **environ: str) -> Child:
+        """Start the program here, on request in an interpreter of its own."""
         inherited = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("ARCHIVER_", "IA_", "CREDENTIALS_", "NOTIFY_", "PYTEST"))
         }
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "archiver", *arguments),
-            cwd=self.folder,
-            env={**inherited, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **environ},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+        # Another path for modules takes effect in a new interpreter only.
+        new = fresh or "PYTHONPATH" in environ
+        given = {**inherited, **environ}
+        child: Child = (
+            await start_fresh(arguments, self.folder, given)
+            if new
+            else ForkedChild(arguments, self.folder, given)
         )
         self.children.append(child)
         return child
 
-    async def run(self, *arguments: str, **environ: str) -> Done:
+    async def run(self, *arguments: str, fresh: bool = False, **environ: str) -> Done:
         """Run the program to its end."""
-        return await ended(await self.start(*arguments, **environ))
+        return await ended(await self.start(*arguments, fresh=fresh, **environ))
 
     async def stop_all(self) -> None:
-        """Kill every child that still runs."""
+        """Kill every child that still runs, and clear up after all."""
         for child in self.children:
             if child.returncode is None:
                 child.kill()
-                await child.communicate()
+            await child.communicate()
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Read from the database as a stranger would."""
@@ -287,7 +287,7 @@ class Place:
         return rows[0][0] if rows else None
 
 
-async def ended(child: asyncio.subprocess.Process, within: float = 30.0) -> Done:
+async def ended(child: Child, within: float = 30.0) -> Done:
     """Wait for a child to end by itself."""
     out, err = await asyncio.wait_for(child.communicate(), within)
     assert child.returncode is not None
@@ -297,7 +297,7 @@ async def ended(child: asyncio.subprocess.Process, within: float = 30.0) -> Done
 async def until(
     true: Callable[[], object],
     what: str,
-    child: asyncio.subprocess.Process | None = None,
+    child: Child | None = None,
     within: float = 20.0,
 ) -> None:
     """Wait until something is so; fail with what was waited for, at once when a child ended."""
@@ -310,7 +310,7 @@ async def until(
         await asyncio.sleep(0.02)
 
 
-async def stopped(child: asyncio.subprocess.Process, number: int = signal.SIGTERM) -> Done:
+async def stopped(child: Child, number: int = signal.SIGTERM) -> Done:
     """Send a signal and wait for the end it brings."""
     child.send_signal(number)
     return await ended(child)

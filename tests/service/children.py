@@ -1,0 +1,119 @@
+"""Child processes of the program: real ones, with their own signals, pids and exit codes.
+
+Importing the program costs more than most commands do. So children are forked from a server
+that has it imported already; only what concerns the start itself runs a fresh interpreter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from archiver.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+_IMPORTED = (
+    *("archiver.cli.run", "archiver.cli.opening", "archiver.config.review", "archiver.daemon"),
+    *("archiver.reporting.formats", "archiver.service.on_demand", "archiver.service.once"),
+    *("archiver.service.rehearse", "archiver.service.rebuild", "tests.service.children"),
+)
+
+
+class Child(Protocol):
+    """What a test may know of a child process; `asyncio.subprocess.Process` is one, too."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> int | None:
+        """Return how it ended, None while it runs."""
+
+    def send_signal(self, signal: int) -> None:
+        """Send a signal."""
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+
+    async def communicate(self) -> tuple[bytes, bytes]:
+        """Wait for the end and return both outputs."""
+
+
+async def start_fresh(
+    arguments: Sequence[str], folder: Path, environ: Mapping[str, str]
+) -> asyncio.subprocess.Process:
+    """Start an interpreter that imports everything anew."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "archiver", *arguments),
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **environ},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+class ForkedChild:
+    """A child with the program imported; its outputs go into files until they are read."""
+
+    def __init__(self, arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
+        """Start it."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(_IMPORTED))
+        self._outputs = tempfile.TemporaryDirectory(prefix="child-")
+        self._told: tuple[bytes, bytes] | None = None
+        self._process = context.Process(
+            target=_become,
+            args=(list(arguments), str(folder), dict(environ), self._outputs.name),
+        )
+        # The files are there at once, however early the child ends.
+        for name in ("1", "2"):
+            (Path(self._outputs.name) / name).touch()
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Return how it ended, None while it runs."""
+        return self._process.exitcode
+
+    def send_signal(self, signal: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.returncode is None:
+            os.kill(self.pid, signal)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self._process.kill()
+
+    async def communicate(self) -> tuple[bytes, bytes]:
+        """Wait for the end and return both outputs."""
+        # Only one thread may ask multiprocessing how a process is, so no thread waits for it.
+        while self.returncode is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        if self._told is None:
+            folder = Path(self._outputs.name)
+            out, err = ((folder / name).read_bytes() for name in ("1", "2"))
+            self._told = out, err
+            self._outputs.cleanup()
+        return self._told
+
+
+def _become(arguments: list[str], folder: str, environ: dict[str, str], outputs: str) -> None:
+    """Be `archiver` from here on."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environ)
+    for number in (1, 2):
+        opened = os.open(f"{outputs}/{number}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", buffering=1, closefd=False)
+    sys.argv = ["archiver", *arguments]
+    sys.exit(main(arguments))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+
 import pytest
 
-from tests.service.town import FIRST, SECOND, THIRD, Place, Town, stamps, title_of
+from tests.service.town import FIRST, SECOND, THIRD, Place, Town, ended, stamps, title_of, until
 
 NEWS = "/news/harbour-dredging-contract-awarded-without-tender"
 OTHER = "/news/council-sold-the-waterworks-to-its-own-treasurer"
@@ -189,3 +192,33 @@ async def test_the_host_is_compared_as_it_is_stored(place: Place, town: Town) ->
     for written in ("localhost", "LocalHost", "localhost."):
         done = await place.run("check", "--host", written, "--json", "--fail-on", "never")
         assert len(done.json["results"]) == 1, written
+
+
+async def test_commands_side_by_side_never_meet_at_a_host(place: Place, town: Town) -> None:
+    pages = [f"/news/story-number-{number}-of-the-harbour-files" for number in range(4)]
+    place.cite(*(town.url(page) for page in pages), town.url("/slow/a-page-that-takes-its-time"))
+    place.configure(town)
+    first = await place.start("check", town.url("/slow/a-page-that-takes-its-time"))
+    await until(lambda: town.visits, "the slow look", first)
+    others = [await place.start("check", town.url(page)) for page in pages]
+    await asyncio.sleep(0.5)
+    assert len(town.visits) == 1
+    town.gate.set()
+    for child in (first, *others):
+        done = await ended(child)
+        assert done.code == 0, done.err
+    assert [len(town.asked(page)) for page in pages] == [1] * len(pages)
+    assert town.overlaps() == []
+
+
+async def test_an_interrupted_check_exits_130(place: Place, town: Town) -> None:
+    place.cite(town.url("/slow/a-page-that-takes-its-time"))
+    place.configure(town)
+    child = await place.start("check", "--json")
+    await until(lambda: town.visits, "the look", child)
+    child.send_signal(signal.SIGINT)
+    town.gate.set()
+    done = await ended(child)
+    assert done.code == 130
+    assert "Traceback" not in done.err
+    assert place.value("SELECT count(*) FROM links WHERE claimed_by IS NOT NULL") == 0

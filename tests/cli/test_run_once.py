@@ -315,3 +315,48 @@ async def test_the_port_is_no_part_of_the_host(place: Place, town: Town) -> None
     everything(place, town)
     await place.run("run", "--once")
     assert {row[0] for row in place.rows("SELECT host FROM by_host")} == {FIRST, SECOND, THIRD}
+
+
+async def test_the_archive_part_ends_when_its_time_is_over_and_says_what_is_left(
+    place: Place, town: Town
+) -> None:
+    place.cite(*(town.url(f"/news/story-number-{number}-of-the-harbour") for number in range(4)))
+    place.configure(town)
+    done = await place.run("run", "--once", "--for", "1s")
+    assert done.code == 0, done.err
+    assert len(town.archive.asked("save")) == 1
+    assert "3 submissions are left" in done.err
+    states = place.rows("SELECT archive_state, count(*) FROM links GROUP BY 1 ORDER BY 1")
+    assert states == [("captured", 1), ("queued", 3)]
+
+
+@pytest.mark.parametrize("span", ["soon", "0s", "-1m", "5"])
+async def test_a_span_that_is_none_is_a_usage_error(place: Place, span: str) -> None:
+    place.configure()
+    done = await place.run("run", "--once", "--for", span)
+    assert done.code == 2
+    assert "--for" in done.err
+
+
+async def test_removals_can_be_accepted_at_once(place: Place, town: Town) -> None:
+    everything(place, town)
+    place.configure(town, archive__mode='"off"')
+    assert (await place.run("run", "--once")).code == 0
+    place.cite(town.url(NEWS))
+    done = await place.run("run", "--once")
+    assert "kept for now" in done.err
+    assert place.value("SELECT count(*) FROM source_status") == 4
+    done = await place.run("run", "--once", "--accept-removals")
+    assert done.code == 0, done.err
+    assert place.rows("SELECT cited_url FROM source_status") == [(town.url(NEWS),)]
+    assert place.value("SELECT count(*) FROM looks") == 4
+
+
+async def test_a_report_folder_that_cannot_be_made_exits_4(place: Place, town: Town) -> None:
+    place.cite(town.url(NEWS))
+    (place.folder / "occupied").write_text("a file, not a folder", encoding="utf-8")
+    place.configure(town, archive__mode='"off"', report__directory='"occupied"')
+    done = await place.run("run", "--once")
+    assert done.code == 4
+    assert "report" in done.err
+    assert place.value("SELECT count(*) FROM looks") == 1

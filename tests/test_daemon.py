@@ -7,6 +7,7 @@ import json
 import signal
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 
 import pytest
 
@@ -129,6 +130,24 @@ async def test_on_demand_checks_beside_the_service_never_meet_it_at_a_host(
     assert town.overlaps() == []
     assert (await stopped(child)).code == 0
     assert looks(place) == len(pages) + 1 + 2
+
+
+async def test_a_command_beside_the_service_keeps_the_hosts_delay_too(
+    place: Place, town: Town
+) -> None:
+    pages = [f"/news/story-number-{number}-of-the-harbour-files" for number in range(3)]
+    place.cite(*(town.url(page) for page in pages))
+    place.configure(town, archive__mode='"off"', check__host_delay='"1s"')
+    child = await place.start("run")
+    await until(lambda: town.visits, "the service to ask the host", child)
+    answer = await place.run("check", town.url(pages[0]), "--json")
+    assert answer.code == 0, answer.err
+    await until(lambda: len(town.visits) == len(pages) + 1, "every look", child)
+    assert (await stopped(child)).code == 0
+    visits = sorted(town.visits, key=lambda visit: visit.started)
+    gaps = [later.started - (earlier.ended or later.started) for earlier, later in pairwise(visits)]
+    # The server ends an answer a moment before we have read it: the gap it sees is no shorter.
+    assert min(gaps) >= 1.0, gaps
 
 
 async def test_a_good_configuration_is_taken_over_and_a_bad_one_is_not(

@@ -7,6 +7,7 @@ from pathlib import Path
 from archiver.demo.hosts import SITES
 from archiver.demo.hosts_more import MORE_SITES
 from archiver.demo.sites import agrees
+from archiver.service.maintenance import prune
 from archiver.service.rebuild import differences
 from tests.service.small_web import small_web
 
@@ -36,3 +37,7 @@ async def test_after_the_confirming_looks_every_row_is_believed_to_be_what_the_t
         # Today's rules are those of these looks: judging the stored facts changes nothing.
         assert list(differences(service.desk, rejudge=True)) == []
         assert service.web.violations(5.0, tolerance=1.5) == []
+        # Pruning thins what moved nothing: the fold stays what it was.
+        service.at(HOURS[-1] + 24 * 400)
+        assert prune(service.desk).looks > 0
+        assert list(differences(service.desk, rejudge=False)) == []

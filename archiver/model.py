@@ -282,17 +282,6 @@ class HostState:
     consecutive_pauses: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A flip of a link's belief: history, and the outbox of notifications."""
-
-    link_id: int
-    changed_at: datetime
-    from_verdict: Verdict
-    to_verdict: Verdict
-    reason: str
-
-
 Row = Mapping[str, Any]
 
 

@@ -18,7 +18,6 @@ from archiver.archiving.addresses import capture_url, read_stamp
 from archiver.archiving.answers import JobState, Outcome, PollAnswer, SubmitAnswer, Trouble
 from archiver.archiving.eligibility import is_loopback_url
 from archiver.archiving.pacing import Account
-from archiver.archiving.refusals import refusal_for
 from archiver.archiving.wire import ArchiveWire, Failure, RawAnswer, retry_after
 from archiver.clock import Clock
 from archiver.errors import ConfigurationError
@@ -352,11 +351,6 @@ def trouble_of(raw: RawAnswer) -> Trouble:
     if raw.status in (401, 403):
         return Trouble.KEYS
     return Trouble.THROTTLED if raw.status == 429 else Trouble.OUTAGE
-
-
-def refusal_text(code: str) -> str:
-    """Return a code in words, for people."""
-    return refusal_for(code).text
 
 
 def _json(raw: RawAnswer) -> Any:

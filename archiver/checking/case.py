@@ -16,7 +16,7 @@ from archiver.checking.signs import (
     SUSPENDED,
 )
 from archiver.model import Finding, Observation, PageFacts, Strength, Verdict
-from archiver.urls import bare_host, grouping_key, host_of, is_home, slug_words
+from archiver.urls import grouping_key, is_home, slug_words
 
 _STORED_OPENING = 300
 # A specification explains the words that a not-found page uses.
@@ -285,7 +285,3 @@ class Case:
     @cached_property
     def is_cited_home(self) -> bool:
         return is_home(self.cited)
-
-    @cached_property
-    def same_host(self) -> bool:
-        return bare_host(host_of(self.cited)) == bare_host(host_of(self.final))

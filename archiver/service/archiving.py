@@ -149,7 +149,6 @@ class Archiving:
         if situation.refused == IS_ARCHIVE:
             return await self._advance_cited_copy(task, record, done, kinds)
         for _ in range(_PLANS):
-            situation = self._situation(task)
             action = self._plan(record, situation)
             if not isinstance(action, Conclude):
                 break
@@ -284,12 +283,9 @@ def _abandoned(before: ArchiveRecord, after: ArchiveRecord) -> AttemptEnd | None
 
 def resolved_mode(desk: Desk) -> str:
     """Return what `auto` means here; raise ConfigurationError for `spn2` without keys."""
-    mode = desk.settings.archive.mode
-    if mode == "spn2" and desk.keys is None:
+    if desk.archive_mode == "spn2" and desk.keys is None:
         raise ConfigurationError(
             'archive.mode is "spn2", but there are no account keys.',
             'Give keys (docs/archiving.md), or set archive.mode = "auto".',
         )
-    if mode != "auto":
-        return mode
-    return "anonymous" if desk.keys is None else "spn2"
+    return desk.archive_mode

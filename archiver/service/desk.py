@@ -67,6 +67,14 @@ class Desk:
         """Return the settings in force."""
         return self.loaded.settings
 
+    @property
+    def archive_mode(self) -> str:
+        """Return `archive.mode`, `auto` resolved: `spn2` with account keys, else `anonymous`."""
+        mode = self.settings.archive.mode
+        if mode != "auto":
+            return mode
+        return "anonymous" if self.keys is None else "spn2"
+
     @contextmanager
     def shows(self, what: str, total: int | None) -> Iterator[Progress]:
         """Show progress around a piece of work."""

@@ -12,10 +12,10 @@ from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from archiver.archiving.pacing import Breaker
 from archiver.clock import from_stamp, to_stamp
 from archiver.config import Settings
 from archiver.errors import DatabaseUnusable
+from archiver.service.breakers import Breakers
 from archiver.service.desk import Desk
 from archiver.service.diary import DUTIES, Entries, Entry, stored_entries
 from archiver.store import Store, daemon_pid, pending_migrations
@@ -217,11 +217,9 @@ def _gathered(desk: Desk, duties: Entries | None) -> Facts:
     online = journal.state("online", {})
     running = daemon_pid(desk.store.database.path) is not None
     daemon = journal.state("daemon", {}) if running else {}
-    stored: dict[str, str] = journal.state("breakers", {})
-    breakers = {name: Breaker.from_json(text) for name, text in stored.items()}
     pauses = {
         name: (breaker.reason, breaker.until)
-        for name, breaker in breakers.items()
+        for name, breaker in Breakers(desk).all().items()
         # Single hosts that do not want to be captured are no matter of the service's health.
         if (breaker.until or breaker.is_open_ended) and not name.startswith("host-")
     }

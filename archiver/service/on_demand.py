@@ -9,11 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 from archiver.archiving.record import from_json
+from archiver.archiving.refusals import UNKNOWN_CODE, refusal_for
 from archiver.checking.lanes import lane_of
 from archiver.clock import from_stamp
 from archiver.errors import CannotWork, KeysRefused
 from archiver.model import ArchiveState, Finding
-from archiver.reasons import in_words
+from archiver.reasons import REASONS, in_words
 from archiver.service import explain
 from archiver.service.archiving import Archiving
 from archiver.service.checking import Checking
@@ -160,6 +161,14 @@ def _archived(desk: Desk, link_id: int) -> dict[str, Any]:
     }
 
 
+def _reason_in_words(reason: str) -> str:
+    """Say why a link's archiving stands where it does: a refusal of the archive, or a finding."""
+    row = refusal_for(reason)
+    if row is not UNKNOWN_CODE and row.text:
+        return row.text
+    return in_words(reason) if reason in REASONS else reason.replace("-", " ")
+
+
 def archive_line(desk: Desk, link_id: int) -> str:
     """Return the line to paste into an event file, or the state and when to ask again."""
     task = desk.store.archive.task(link_id)
@@ -170,5 +179,5 @@ def archive_line(desk: Desk, link_id: int) -> str:
     record = from_json(task.record)
     due = task.link["archive_next_at"]
     again = f"; ask again after {due}" if due else ""
-    why = f" ({in_words(record.reason)})" if record.reason else ""
+    why = f" ({_reason_in_words(record.reason)})" if record.reason else ""
     return f"{task.url}: {task.state}{why}{again}"

@@ -109,10 +109,7 @@ def _sending_seconds(desk: Desk, submissions: int) -> float | None:
 
 def _backend(desk: Desk) -> str | None:
     """Return how captures are asked for, None where they are not."""
-    mode = desk.settings.archive.mode
-    if mode in ("lookup", "off"):
-        return None
-    return mode if mode != "auto" else "anonymous" if desk.keys is None else "spn2"
+    return desk.archive_mode if desk.archive_mode in ("spn2", "anonymous") else None
 
 
 def _day(desk: Desk, backend: str) -> DayBudget:

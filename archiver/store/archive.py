@@ -313,14 +313,6 @@ class Archive:
             )
         )
 
-    def next_due(self, after: datetime) -> datetime | None:
-        """Return when archive work falls due next, after a moment."""
-        text = self._database.value(
-            "SELECT min(archive_next_at) FROM links WHERE archive_next_at > ? AND cited = 1",
-            [to_stamp(after)],
-        )
-        return None if text is None else datetime.fromisoformat(text)
-
 
 def _task(row: sqlite3.Row) -> ArchiveTask:
     return ArchiveTask(

@@ -39,13 +39,6 @@ class Queries:
         """Count the problems of the event files."""
         return int(self._database.value("SELECT count(*) FROM problems"))
 
-    def problem_levels(self) -> dict[str, int]:
-        """Count the problems by level."""
-        return dict(
-            tuple(row)
-            for row in self._database.rows("SELECT level, count(*) FROM problems GROUP BY level")
-        )
-
     def by_host(self) -> Iterator[sqlite3.Row]:
         """Stream the hosts, most dead links first."""
         return self._database.rows("SELECT * FROM by_host ORDER BY dead DESC, links DESC, host")
@@ -121,27 +114,9 @@ class Queries:
             )
         )
 
-    def due_by_host(self, now: datetime, limit: int) -> list[tuple[str, int]]:
-        """Return the hosts with most due links."""
-        return [
-            (row[0], row[1])
-            for row in self._database.rows(
-                "SELECT host, count(*) FROM links WHERE cited = 1 AND next_look_at <= ?"
-                " GROUP BY host ORDER BY 2 DESC, 1 LIMIT ?",
-                [to_stamp(now), limit],
-            )
-        ]
-
     def first_look_at(self) -> datetime | None:
         """Return when the first look was made."""
         text = self._database.value("SELECT min(looked_at) FROM looks")
-        return from_stamp(text) if text else None
-
-    def last_run_at(self, kind: str) -> datetime | None:
-        """Return when the newest finished run of a kind ended."""
-        text = self._database.value(
-            "SELECT max(ended_at) FROM runs WHERE kind = ? AND outcome = 'done'", [kind]
-        )
         return from_stamp(text) if text else None
 
     def link_by_url(self, url: str) -> sqlite3.Row | None:

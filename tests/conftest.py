@@ -6,9 +6,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import strategies
 
 from tests.service.rehearsed import Rehearsed, rehearse_once
 from tests.service.town import Place, Town, open_town
+
+
+def pytest_sessionstart() -> None:
+    # On a fresh machine the first text drawn builds Hypothesis' table of all characters, which
+    # takes seconds and would count as a slow draw of whichever test happens to be first.
+    strategies.text().validate()
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from tests.service.rehearsed import Rehearsed, rehearse_once
 from tests.service.town import Place, Town, open_town
 
 
-def pytest_sessionstart() -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _all_characters() -> None:
     # On a fresh machine the first text drawn builds Hypothesis' table of all characters, which
     # takes seconds and would count as a slow draw of whichever test happens to be first.
     strategies.text().validate()

@@ -217,7 +217,8 @@ class Observation:
     the look ended below HTTP or in an answer we could not read; with a certificate fault whose
     page was then fetched without verification, both `error` and `status` are set. `duration`
     is in seconds, `retry_after` in seconds from `looked_at`. `headers` holds the few that
-    rules read, names in lower case.
+    rules read, names in lower case. `addresses` has, for every name asked on the way, all it
+    resolved to: for the vote on the batch (`checking.online`), and not stored.
     """
 
     url: str
@@ -232,6 +233,7 @@ class Observation:
     page: PageFacts | None = None
     retry_after: int | None = None
     vantage: Vantage = Vantage.HERE
+    addresses: tuple[frozenset[str], ...] = ()
 
     @property
     def answered(self) -> bool:

@@ -282,7 +282,7 @@ class Fetcher:
             fault = answer.word
             answer = await self._request(journey, lane, "", verify=False)
             if isinstance(answer, Failure):
-                return Failure(fault, answer.heard)
+                return Failure(fault, answer.heard, resolved=answer.resolved)
             journey.fault = journey.fault or fault
         return answer
 
@@ -314,6 +314,7 @@ class Fetcher:
                 fresh=fresh,
             )
             journey.spent += time.monotonic() - started
+        journey.note_addresses(answer.resolved)
         if isinstance(answer, Answer) and verify:
             journey.keep_cookies(answer.set_cookie)
         return answer

@@ -51,6 +51,7 @@ class Journey:
         self.looked_at: datetime | None = None
         self.spent = 0.0
         self.hops: list[Hop] = []
+        self.addresses: list[frozenset[str]] = []
         self.jar: CookieJar | None = None
         self.fault: str | None = None
         self.tried_again = False
@@ -79,6 +80,11 @@ class Journey:
                 self.jar = CookieJar(unsafe=True, quote_cookie=False)
             self.jar.update_cookies_from_headers(lines, URL(self.address.wire, encoded=True))
 
+    def note_addresses(self, resolved: frozenset[str]) -> None:
+        """Remember what a name on the way resolved to."""
+        if resolved and resolved not in self.addresses:
+            self.addresses.append(resolved)
+
     def observe(self, now: datetime, **facts: object) -> Observation:
         """Return what was seen so far, with further facts of the last answer."""
         return Observation(
@@ -87,6 +93,7 @@ class Journey:
             final_url=self.address.wire,
             redirects=tuple(self.hops),
             duration=round(self.spent, 3),
+            addresses=tuple(self.addresses),
             **facts,  # type: ignore[arg-type]
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import lru_cache
@@ -45,9 +46,15 @@ class NameTimeout(OSError):
 
 
 class Exchange:
-    """What is known of one request while it is under way: how far it came."""
+    """What is known of one request while it is under way: how far it came, and to where.
 
-    __slots__ = ("address", "answered", "bytes_heard", "over", "resolving", "reused")
+    `resolved`: all that its host's name resolved to; nothing for an address that has no name.
+    """
+
+    __slots__ = (
+        *("address", "answered", "bytes_heard", "over"),
+        *("resolved", "resolving", "reused"),
+    )
 
     def __init__(self) -> None:
         """Begin with nothing heard."""
@@ -57,6 +64,7 @@ class Exchange:
         self.reused = False
         self.resolving = False
         self.address: str | None = None
+        self.resolved: frozenset[str] = frozenset()
 
     @property
     def heard(self) -> bool:
@@ -105,6 +113,19 @@ def _result(host: str, found: tuple[Any, ...]) -> ResolveResult:
         proto=protocol,
         flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
     )
+
+
+@contextlib.asynccontextmanager
+async def lent(resolver: AbstractResolver | None) -> AsyncIterator[AbstractResolver]:
+    """Lend this resolver, or where there is none the system's for a question or two."""
+    if resolver is not None:
+        yield resolver
+        return
+    own = SystemResolver(threads=2)
+    try:
+        yield own
+    finally:
+        await own.close()
 
 
 class GuardedResolver(AbstractResolver):
@@ -157,6 +178,8 @@ class GuardedResolver(AbstractResolver):
             raise socket.gaierror(socket.EAI_NONAME, "no usable name") from error
         if exchange is not None:
             exchange.resolving = False
+            # Also those the guard will refuse: a forger's address is often a private one.
+            exchange.resolved = frozenset(one["host"] for one in found)
         if not found:
             raise socket.gaierror(socket.EAI_NODATA, "name without address")
         return found

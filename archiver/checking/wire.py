@@ -71,7 +71,7 @@ class Answer:
     """What a server said to one request; `broken` tells that its body ended too early.
 
     `headers` has lower-case names; of repeated fields the first counts. `location` holds the
-    bytes as sent. `body` is decoded and cut at the limit.
+    bytes as sent. `body` is decoded and cut at the limit. `resolved`: as in `Exchange`.
     """
 
     status: int
@@ -81,6 +81,7 @@ class Answer:
     body: bytes = b""
     truncated: bool = False
     broken: bool = False
+    resolved: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +89,13 @@ class Failure:
     """Why there is no answer; `heard` tells whether any byte of one had come.
 
     `stale`: it was a kept connection that broke before any byte, most likely because the server
-    had closed it before our request came.
+    had closed it before our request came. `resolved`: as in `Exchange`.
     """
 
     word: str
     heard: bool
     stale: bool = False
+    resolved: frozenset[str] = frozenset()
 
 
 class _HearingHandler(ResponseHandler):
@@ -107,6 +109,7 @@ class _HearingHandler(ResponseHandler):
         super().__init__(loop)
         self._exchange = current_exchange.get()
         self._address: str | None = None
+        self._resolved: frozenset[str] = frozenset()
         self._wire = wire
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -117,6 +120,7 @@ class _HearingHandler(ResponseHandler):
         self._address = peer[0] if peer else None
         if self._exchange is not None:
             self._exchange.address = self._address
+            self._resolved = self._exchange.resolved
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._wire.connections -= 1
@@ -128,6 +132,7 @@ class _HearingHandler(ResponseHandler):
         if exchange is not None and exchange is not self._exchange:
             exchange.reused = True
             exchange.address = self._address
+            exchange.resolved = self._resolved
             self._exchange = exchange
         if self._wire.connections > _MOST_OPEN:
             self.force_close()
@@ -318,7 +323,7 @@ class Wire:
         except _EXPECTED as error:
             word = word_for(error, exchange, through_proxy=self._proxy is not None)
             stale = exchange.reused and not exchange.heard and word in BROKEN
-            return Failure(word, exchange.heard, stale)
+            return Failure(word, exchange.heard, stale, exchange.resolved)
         except TapeTrouble as trouble:
             log.warning("a copy of %s could not be kept: %s", shown(wire), shown(trouble))
             return Failure(LOCAL_TROUBLE, exchange.heard)
@@ -347,7 +352,8 @@ class Wire:
                 )
                 exchange.answered = True
                 if _too_many_headers(response):
-                    return Failure("unreadable-http", exchange.heard)
+                    word = "unreadable-http"
+                    return Failure(word, exchange.heard, resolved=exchange.resolved)
                 if body.taped or not _leads_on(response):
                     await body.read(response)
         except _EXPECTED as error:
@@ -367,6 +373,7 @@ class Wire:
             content,
             body.truncated,
             body.broken,
+            exchange.resolved,
         )
 
     async def _send(

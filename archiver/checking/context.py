@@ -72,7 +72,8 @@ class Context:
 
     `same_page_count`: how many different cited paths of this host, this one included, ended on
     this very page. `label`: the batch's, None, `offline`, `captive-portal`, `partial-outage` or
-    `provider-outage`. `forged_names`: the resolver invents answers for names that do not exist.
+    `provider-outage`. `forged_names`: the resolver invents answers for names that do not exist,
+    and this look rests on such a name.
     `first_good`: the first good look; `last_good`: the newest. `chosen`: the capture chosen for
     the citation, where one is known (drift older than our first look).
     """

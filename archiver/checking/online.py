@@ -1,8 +1,9 @@
 """Is it them or us? The vote over a batch of looks, and the questions it rests on.
 
 `vote` is pure (design §5 "Are we online?", reference checking §6): given what a batch saw, what
-the canaries answered and whether there is a way out at all, it says which looks are no evidence
-about their links. Asking canaries, the resolver and the routing table is the I/O below it.
+the canaries answered, what the resolver invents and whether there is a way out at all, it says
+which looks are no evidence about their links. Asking canaries and the routing table is the I/O
+below it; `names` asks the resolver.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ import asyncio
 import socket
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-
-from aiohttp.abc import AbstractResolver
 
 from archiver.checking.failures import LOCAL_TROUBLE
 from archiver.checking.fetch import Fetcher
 from archiver.checking.lanes import HostUnavailable, lane_of
+from archiver.checking.names import HONEST, Forgery
 from archiver.clock import Clock
 from archiver.model import Observation, PageFacts
 from archiver.urls import host_of, site_of
@@ -33,8 +33,6 @@ _CANARY_BODY = 2048
 _RELAY_STATUSES = frozenset({520, 521, 522, 523, 524, 525, 526, 530})
 _PORTAL_STATUS = 511  # RFC 6585 §6
 _TLS = "tls-"
-# Names that have existed for decades; any definite answer about one of them will do.
-_OLD_NAMES = ("example.com", "iana.org", "wikipedia.org")
 
 
 class Label(StrEnum):
@@ -115,12 +113,14 @@ class Vote:
     """The batch's label, and the label of every look that is no evidence, by its index.
 
     Offline labels (`Label.is_offline`) mean a void look; `partial-outage` and
-    `provider-outage` one that is recorded and counts for nothing.
+    `provider-outage` one that is recorded and counts for nothing. `spoilt`: the looks that rest
+    on a name the resolver may have lied about.
     """
 
     label: Label
     looks: Mapping[int, Label] = field(default_factory=dict)
     why: str = ""
+    spoilt: frozenset[int] = frozenset()
 
 
 def vote(
@@ -130,20 +130,48 @@ def vote(
     first_run: bool = False,
     has_route: bool = True,
     resolver_answers: bool = True,
+    forgery: Forgery = HONEST,
 ) -> Vote:
     """Say which looks of a batch are no evidence about their links.
 
     Where there are canaries they decide; where there are none, the batch itself does, if it
     spans at least five hosts; otherwise only a missing route or a resolver that answers for no
     name mean offline. `first_run`: no look ever got an answer, so unknown hosts count too.
+    What a forging resolver led astray is void, and no voice about all the others.
     """
     own_fault = {
         index: Label.OFFLINE
         for index, one in enumerate(batch)
         if one.observation.error == LOCAL_TROUBLE
     }
-    found = _judge(batch, canaries, first_run, has_route, resolver_answers)
-    return Vote(found.label, {**found.looks, **own_fault}, found.why)
+    astray = [index for index in _unsound(batch) if forgery.misled(batch[index].observation)]
+    rest = sorted({*range(len(batch))}.difference(astray))
+    if forgery.everywhere and _all_astray(batch, astray, canaries):
+        silent = [index for index in rest if batch[index].failed_below_http]
+        found = _all(Label.CAPTIVE_PORTAL, silent, "the resolver leads every name to one place")
+    else:
+        others = [batch[index] for index in rest]
+        found = _judge(others, canaries, first_run, has_route, resolver_answers)
+        found = replace(found, looks={rest[place]: word for place, word in found.looks.items()})
+    void = dict.fromkeys(astray, found.label if found.label.is_offline else Label.OFFLINE)
+    spoilt = frozenset(
+        place for place in _unsound(batch) if forgery.spoils(batch[place].observation)
+    )
+    return replace(found, looks={**found.looks, **void, **own_fault}, spoilt=spoilt)
+
+
+def _all_astray(batch: Sequence[Ballot], astray: Sequence[int], canaries: Canaries | None) -> bool:
+    """Say whether nothing but invented addresses answered, or for most of five hosts at least.
+
+    Where there are canaries they know better.
+    """
+    if not astray or (canaries is not None and canaries.asked):
+        return False
+    places = set(astray)
+    others = [one for index, one in enumerate(batch) if index not in places]
+    misled = {batch[index].host for index in places}
+    hosts = {one.host for one in batch}
+    return all(one.failed_below_http for one in others) or _most(len(misled), len(hosts))
 
 
 def _judge(
@@ -282,33 +310,37 @@ def _shared_failure(one: Ballot) -> tuple[str, str] | None:
     return None
 
 
-async def ask_canaries(fetcher: Fetcher, urls: Sequence[str], clock: Clock) -> Canaries:
+async def ask_canaries(
+    fetcher: Fetcher, urls: Sequence[str], clock: Clock, forgery: Forgery = HONEST
+) -> Canaries:
     """Ask all canaries at once, and once more after 15 s when only one of several is right.
 
     Right is a status below 500 that is neither a redirect to another host nor 511
-    (contract §3). They pass the address guard and the lanes like every look; one whose host may
-    not be asked now is not counted.
+    (contract §3), from an address that no `forgery` invented. They pass the address guard and
+    the lanes like every look; one whose host may not be asked now is not counted.
     """
     if not urls:
         return Canaries(0, 0)
-    first = await _ask_all(fetcher, urls)
+    first = await _ask_all(fetcher, urls, forgery)
     if first.fine or first.right == 0:
         return first
     await clock.sleep(_SECOND_ASKING)
-    return await _ask_all(fetcher, urls)
+    return await _ask_all(fetcher, urls, forgery)
 
 
-async def _ask_all(fetcher: Fetcher, urls: Sequence[str]) -> Canaries:
+async def _ask_all(fetcher: Fetcher, urls: Sequence[str], forgery: Forgery) -> Canaries:
     answers = await asyncio.gather(*(_ask(fetcher, url) for url in urls))
     seen = [one for one in answers if one is not None]
-    wrong_plain = [
-        one for one in seen if one.url.startswith("http://") and one.answered and not is_right(one)
-    ]
+    right = [one for one in seen if is_right(one) and not forgery.misled(one)]
+    wrong = [one for one in seen if one not in right]
+    wrong_plain = any(one.url.startswith("http://") and one.answered for one in wrong)
     encrypted = [one for one in seen if one.url.startswith("https://")]
-    broken = all(one.status is None or (one.error or "").startswith(_TLS) for one in encrypted)
-    right = sum(map(is_right, seen))
+    broken = all(
+        one.status is None or (one.error or "").startswith(_TLS) or forgery.misled(one)
+        for one in encrypted
+    )
     portal = any(one.status == _PORTAL_STATUS for one in seen)
-    return Canaries(len(seen), right, portal or (bool(wrong_plain) and broken))
+    return Canaries(len(seen), len(right), portal or (wrong_plain and broken))
 
 
 def is_right(seen: Observation) -> bool:
@@ -354,34 +386,3 @@ def has_route(connect: Callable[[socket.socket, tuple[str, int]], None] | None =
         except OSError:
             continue
     return False
-
-
-async def resolver_answers(resolver: AbstractResolver, names: Sequence[str] = _OLD_NAMES) -> bool:
-    """Say whether the resolver gives a definite answer, good or bad, for any name.
-
-    "There is no such name" is one; `EAI_AGAIN` and silence are not.
-    """
-    for name in names:
-        try:
-            await resolver.resolve(name, 80, socket.AF_UNSPEC)
-        except socket.gaierror as error:
-            if error.errno != socket.EAI_AGAIN:
-                return True
-        except OSError:
-            continue
-        else:
-            return True
-    return False
-
-
-async def forges_names(resolver: AbstractResolver, name: str) -> bool:
-    """Say whether the resolver invents addresses for a name that cannot exist.
-
-    Then "this name is gone" cannot be trusted, nor its absence (reference checking §6 step 5).
-    `name` is 24 random letters under example.com, chosen by the caller.
-    """
-    try:
-        found = await resolver.resolve(name, 80, socket.AF_UNSPEC)
-    except OSError:
-        return False
-    return bool(found)

@@ -27,7 +27,7 @@ from archiver.checking.policy import Policy
 from archiver.checking.rules import case_wants_probe, judge, judge_case, vouches
 from archiver.checking.tape import Tape
 from archiver.clock import from_stamp
-from archiver.model import ALIVE, Finding, Observation
+from archiver.model import ALIVE, OFFLINE, Finding, Observation
 from archiver.service.desk import Desk
 from archiver.service.facts import look_facts
 from archiver.service.online import Watch
@@ -120,7 +120,7 @@ class Checking:
         context = self._with_neighbours(link, observation, context)
         case = Case(observation, context, self._policy)
         finding = judge_case(case)
-        if case_wants_probe(case, finding):
+        if case_wants_probe(case, finding) and not await self.watch.was_misled(observation):
             with contextlib.suppress(HostUnavailable):
                 context = await self._with_sibling(link, context, urgent=urgent)
             finding = judge(observation, context, self._policy)
@@ -133,7 +133,10 @@ class Checking:
         """
         observation = await self._fetcher.record(link.wire, tape, on_page=read_page)
         context = self._with_neighbours(link, observation, self._context(link))
-        return observation, judge(observation, context, self._policy)
+        case = Case(observation, context, self._policy)
+        if not case.carries_title and await self.watch.was_misled(observation):
+            return observation, OFFLINE
+        return observation, judge_case(case)
 
     def _context(self, link: KnownLink) -> Context:
         first, last = link.first_good, link.last_good
@@ -172,18 +175,36 @@ class Checking:
 
     async def settle(self, batch: Sequence[Seen], run_id: int | None) -> list[RecordedLook]:
         """Ask whether we were offline, judge, believe, and store: one transaction."""
-        gone = any(seen.finding.reason == "dns-gone" for seen in batch)
-        forged = gone and await self.watch.forges_names()
         vote = await self.watch.vote(batch)
         with self.desk.store.atomic():
             batch = self._up_to_date(batch)
             answered = self._answers(batch)
             recorded = [
-                self._believe(self._labelled(seen, vote.looks.get(place), forged), answered)
+                self._believe(
+                    self._labelled(seen, vote.looks.get(place), spoilt=place in vote.spoilt),
+                    answered,
+                )
                 for place, seen in enumerate(batch)
             ]
             self.desk.store.looks.record(recorded, run_id)
+            if not vote.label.is_offline:
+                self._put_off(recorded[place] for place in sorted(vote.spoilt))
         return recorded
+
+    def _put_off(self, looks: Iterable[RecordedLook]) -> None:
+        """Give void looks some hours while we are online: only the resolver can mend them.
+
+        The belief does not move, so the link stays due: the same round would claim it again and
+        again, and every later one too. When to look next may be put off, as by a host's pause.
+        """
+        until = self.desk.clock.now() + self._policy.interval_outage
+        waiting = [
+            look.link.link_id
+            for look in looks
+            if look.finding.reason == OFFLINE.reason
+            and (look.belief.next_look_at or until) <= until
+        ]
+        self.desk.store.looks.postpone(waiting, until)
 
     def _up_to_date(self, batch: Sequence[Seen]) -> list[Seen]:
         """Take up what became of the links since they were claimed.
@@ -197,12 +218,12 @@ class Checking:
             for seen, link in zip(batch, held, strict=True)
         ]
 
-    def _labelled(self, seen: Seen, label: Label | None, forged: bool) -> Seen:
+    def _labelled(self, seen: Seen, label: Label | None, *, spoilt: bool) -> Seen:
         """Judge again what turned out to be no evidence about its link."""
-        if label is None and not forged:
+        if label is None and not spoilt:
             return seen
         word = None if label is None else label.value
-        context = replace(seen.context, label=word, forged_names=forged)
+        context = replace(seen.context, label=word, forged_names=spoilt)
         finding = judge(seen.observation, context, self._policy)
         return replace(seen, context=context, finding=finding)
 
@@ -219,7 +240,8 @@ class Checking:
         known = self.known(link, answered.get(link.host))
         at = observation.looked_at
         belief = settle(link.belief, finding, known, at, self._policy, url=link.url)
-        if finding.answered:
+        # A void look may have had an answer, but not from this host.
+        if finding.answered and finding.verdict is not None:
             answered[link.host] = at
         return RecordedLook(
             link,

@@ -10,19 +10,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from archiver.checking.fetch import Fetcher
+from archiver.checking.names import HONEST, Forgery, ask_forgery, may_be_spoilt, resolver_answers
 from archiver.checking.online import (
     Ballot,
     Canaries,
     Vote,
     ask_canaries,
-    forges_names,
     has_route,
-    resolver_answers,
     vote,
 )
-from archiver.checking.resolver import SystemResolver
+from archiver.checking.resolver import lent
 from archiver.clock import to_stamp
-from archiver.model import ALIVE
+from archiver.model import ALIVE, Observation
 from archiver.service.desk import Desk, log
 
 if TYPE_CHECKING:
@@ -32,7 +31,8 @@ if TYPE_CHECKING:
 _CANARIES = 4
 # Links that stand in for canaries may die themselves: fewer than three decide nothing.
 _FEWEST_STAND_INS = 3
-_CANARY_HOLDS_SECONDS = 60.0
+_ANSWER_HOLDS_SECONDS = 60.0
+_RESOLVER_SECONDS = 10.0
 _LATELY = timedelta(days=14)
 # Pages that many hosts share for good reasons.
 _SHARED_PAGES = frozenset({"parked", "challenge", "default-page", "suspended", "maintenance"})
@@ -50,8 +50,9 @@ class Watch:
         self._canaries: Canaries | None = None
         self._asked_at = float("-inf")
         self._times_offline = 0
-        self._forges = False
+        self._forgery = HONEST
         self._forgery_asked_at = float("-inf")
+        self._asking_forgery = asyncio.Lock()
         self.offline = False
         self.why = ""
 
@@ -59,15 +60,18 @@ class Watch:
         """Say which looks of a batch are no evidence, and remember whether we are online."""
         ballots = [self._ballot(seen) for seen in batch]
         first_run = not self._desk.store.looks.any_answer()
+        forgery = await self._forgery_behind(ballots)
         failed = any(one.failed_below_http for one in ballots)
-        suspicious = failed or bool(self._desk.settings.check.canaries)
-        canaries = await self._ask(batch) if suspicious else None
+        misled = any(forgery.misled(one.observation) for one in ballots)
+        suspicious = failed or misled or bool(self._desk.settings.check.canaries)
+        canaries = await self._ask(batch, forgery) if suspicious else None
         result = vote(
             ballots,
             canaries=canaries,
             first_run=first_run,
             has_route=not failed or has_route(),
             resolver_answers=await self._resolver_answers(ballots),
+            forgery=forgery,
         )
         if ballots:
             self._remember(result)
@@ -91,10 +95,10 @@ class Watch:
             network=self._fetcher.network_of(link.host),
         )
 
-    async def _ask(self, batch: Sequence[Seen]) -> Canaries | None:
+    async def _ask(self, batch: Sequence[Seen], forgery: Forgery) -> Canaries | None:
         """Ask the configured canaries, else links that were fine; None when there are none."""
         now = self._desk.clock.monotonic()
-        if self._canaries is not None and now - self._asked_at < _CANARY_HOLDS_SECONDS:
+        if self._canaries is not None and now - self._asked_at < _ANSWER_HOLDS_SECONDS:
             return self._canaries
         urls = list(self._desk.settings.check.canaries)
         if not urls:
@@ -104,7 +108,7 @@ class Watch:
                 return None
         if not urls:
             return None
-        self._canaries = await ask_canaries(self._fetcher, urls, self._desk.clock)
+        self._canaries = await ask_canaries(self._fetcher, urls, self._desk.clock, forgery)
         self._asked_at = self._desk.clock.monotonic()
         return self._canaries
 
@@ -113,29 +117,55 @@ class Watch:
         errors = {one.observation.error for one in ballots}
         if not ballots or not errors <= {"dns-error", "dns-timeout"}:
             return True
-        resolver = self._desk.resolver or SystemResolver(threads=2)
         try:
-            return await asyncio.wait_for(resolver_answers(resolver), 10)
+            async with asyncio.timeout(_RESOLVER_SECONDS), lent(self._desk.resolver) as resolver:
+                return await resolver_answers(resolver)
         except TimeoutError:
             return False
-        finally:
-            if self._desk.resolver is None:
-                await resolver.close()
 
-    async def forges_names(self) -> bool:
-        """Say whether the resolver invents addresses for names that cannot exist."""
-        now = self._desk.clock.monotonic()
-        if now - self._forgery_asked_at < _CANARY_HOLDS_SECONDS:
-            return self._forges
-        self._forgery_asked_at = now
+    async def _forgery_behind(self, ballots: Sequence[Ballot]) -> Forgery:
+        """Ask what the resolver invents, where that could change what a look of the batch says.
+
+        Not about looks that carry their title, for they came from the real site, nor about
+        addresses without a name. Any other may be the one lost name among healthy ones, and no
+        look tells that of itself. It is one question a minute, to our own resolver.
+        """
+        doubtful = any(not one.carries_title and may_be_spoilt(one.observation) for one in ballots)
+        return await self.forgery() if doubtful else HONEST
+
+    async def forgery(self) -> Forgery:
+        """Return what the resolver invents for names that do not exist, asked within a minute."""
+        async with self._asking_forgery:
+            now = self._desk.clock.monotonic()
+            if now - self._forgery_asked_at >= _ANSWER_HOLDS_SECONDS:
+                self._know_forgery(await self._ask_forgery())
+                self._forgery_asked_at = now
+            return self._forgery
+
+    async def was_misled(self, seen: Observation) -> bool:
+        """Say whether a look ended where only names that do not exist lead: not at its site."""
+        return bool(seen.addresses) and (await self.forgery()).misled(seen)
+
+    async def _ask_forgery(self) -> Forgery:
         letters = "".join(secrets.choice(string.ascii_lowercase) for _ in range(24))
-        resolver = self._desk.resolver or SystemResolver(threads=1)
         try:
-            self._forges = await forges_names(resolver, f"{letters}.example.com")
-        finally:
-            if self._desk.resolver is None:
-                await resolver.close()
-        return self._forges
+            async with asyncio.timeout(_RESOLVER_SECONDS), lent(self._desk.resolver) as resolver:
+                return await ask_forgery(resolver, f"{letters}.example.com")
+        except TimeoutError:
+            return HONEST
+
+    def _know_forgery(self, found: Forgery) -> None:
+        if found == self._forgery:
+            return
+        self._forgery = found
+        # What a canary said is worth nothing if it was the forger who said it.
+        self._canaries = None
+        if found.addresses:
+            log.warning(
+                "the resolver leads names that do not exist to %s: looks that end there count"
+                " for nothing",
+                ", ".join(sorted(found.addresses)),
+            )
 
     def _remember(self, result: Vote) -> None:
         """Keep in the store whether we are online, since when, and when to try again."""

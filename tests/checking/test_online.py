@@ -13,24 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.checking.online import (
-    Ballot,
-    Canaries,
-    Label,
-    ask_canaries,
-    forges_names,
-    has_route,
-    resolver_answers,
-    vote,
-)
+from archiver.checking.names import HONEST, Forgery, addresses_of, ask_forgery, resolver_answers
+from archiver.checking.online import Ballot, Canaries, Label, ask_canaries, has_route, vote
 from archiver.clock import RehearsalClock
 from archiver.model import Hop, Observation, PageFacts
 from tests.checking.servers import (
     OK,
+    Connection,
     Names,
     RawServer,
     answering,
     fetching,
+    look,
     status_line,
     unused_port,
 )
@@ -187,6 +181,84 @@ def test_one_provider_going_down_is_told_from_many_dead_hosts() -> None:
     assert voided(fine(20) + failing(5, "refused", ok_lately=True)) == (Label.ONLINE, [])
 
 
+LOSES_NAMES = Forgery(frozenset({"198.51.100.7"}))
+LEADS_ALL_ASTRAY = replace(LOSES_NAMES, everywhere=True)
+
+
+def led_to(*places: str, host: str = "lost.example", **facts: Any) -> Ballot:
+    """A look whose names resolved, hop by hop, to these addresses and no others."""
+    facts.setdefault("status", None if "error" in facts else 200)
+    found = tuple(frozenset(place.split()) for place in places)
+    return seen(host, observation={"addresses": found}, **facts)
+
+
+def test_one_look_led_to_an_invented_address_is_void_among_healthy_ones() -> None:
+    for lost in (
+        led_to("198.51.100.7"),
+        led_to("198.51.100.7", status=404),
+        led_to("198.51.100.7", error="refused"),
+        led_to("198.51.100.7", "192.0.2.1"),
+        led_to("192.0.2.1", "198.51.100.7"),
+    ):
+        for known in ({}, {"canaries": FINE}):
+            found = vote([*fine(3), lost, *fine(3)], forgery=LOSES_NAMES, **known)
+            assert found.label is Label.ONLINE
+            assert dict(found.looks) == {3: Label.OFFLINE}
+            assert found.spoilt == {3}
+
+
+def test_the_same_look_counts_where_no_name_is_forged() -> None:
+    assert voided([*fine(3), led_to("198.51.100.7")]) == (Label.ONLINE, [])
+
+
+def test_a_look_that_carries_its_title_came_from_the_site_whatever_its_address() -> None:
+    found = vote([led_to("198.51.100.7", carries_title=True)], forgery=LEADS_ALL_ASTRAY)
+    assert (found.label, dict(found.looks), found.spoilt) == (Label.ONLINE, {}, frozenset())
+
+
+def test_a_name_that_has_an_address_beside_the_invented_one_is_no_forgery() -> None:
+    batch = [led_to("198.51.100.7 192.0.2.1"), led_to("192.0.2.1"), led_to()]
+    assert voided(batch, forgery=LEADS_ALL_ASTRAY) == (Label.ONLINE, [])
+
+
+def test_where_names_are_forged_the_word_that_one_is_gone_is_doubted() -> None:
+    found = vote([*fine(3), *failing(1)], forgery=LOSES_NAMES)
+    assert (dict(found.looks), found.spoilt) == ({}, {3})
+    assert vote([*fine(3), *failing(1)]).spoilt == frozenset()
+
+
+def test_when_every_name_leads_to_the_forger_we_are_offline() -> None:
+    batch = [led_to("198.51.100.7", host=f"h{number}.example") for number in range(3)]
+    for astray in (batch, [*batch, *failing(2, "refused")]):
+        found = vote(astray, forgery=LEADS_ALL_ASTRAY)
+        assert found.label is Label.CAPTIVE_PORTAL
+        assert sorted(found.looks) == list(range(len(astray)))
+    answered = [*batch, seen("odd.example", status=200)]
+    assert voided(answered, forgery=LEADS_ALL_ASTRAY) == (Label.ONLINE, [0, 1, 2])
+    many = [led_to("198.51.100.7", host=f"h{number}.example") for number in range(9)]
+    answered = [*many, seen("odd.example", status=200)]
+    assert voided(answered, forgery=LEADS_ALL_ASTRAY) == (Label.CAPTIVE_PORTAL, [*range(9)])
+
+
+def test_nothing_but_lost_names_in_a_batch_is_not_being_offline() -> None:
+    batch = [led_to("198.51.100.7", host=f"h{number}.example") for number in range(6)]
+    assert voided(batch, forgery=LOSES_NAMES) == (Label.ONLINE, [0, 1, 2, 3, 4, 5])
+    assert voided(batch, forgery=LEADS_ALL_ASTRAY, canaries=FINE)[0] is Label.ONLINE
+    found = vote(batch, forgery=LOSES_NAMES, canaries=WRONG)
+    assert set(found.looks.values()) == {Label.OFFLINE}
+    assert found.label is Label.OFFLINE
+
+
+def test_what_the_forger_answered_is_no_voice_about_the_others() -> None:
+    lost = [
+        led_to("198.51.100.7", host=f"h{number}.example", error="refused") for number in range(5)
+    ]
+    assert voided([*lost, *fine(1), *failing(3)], forgery=LOSES_NAMES) == (
+        Label.ONLINE,
+        [0, 1, 2, 3, 4],
+    )
+
+
 _ERRORS = st.sampled_from([None, "dns-gone", "refused", "dns-error", "local-trouble", "reset"])
 
 
@@ -194,9 +266,13 @@ _ERRORS = st.sampled_from([None, "dns-gone", "refused", "dns-error", "local-trou
     st.lists(st.tuples(_ERRORS, st.integers(0, 9), st.booleans(), st.booleans()), max_size=30),
     st.sampled_from([None, FINE, WRONG, Canaries(2, 1), Canaries(1, 1)]),
     st.booleans(),
+    st.sampled_from([HONEST, LOSES_NAMES, LEADS_ALL_ASTRAY]),
 )
 def test_a_look_that_carries_its_title_is_never_void(
-    batch: list[tuple[str | None, int, bool, bool]], canaries: Canaries | None, first: bool
+    batch: list[tuple[str | None, int, bool, bool]],
+    canaries: Canaries | None,
+    first: bool,
+    forgery: Forgery,
 ) -> None:
     ballots = [
         seen(
@@ -205,11 +281,12 @@ def test_a_look_that_carries_its_title_is_never_void(
             status=None if error else 200,
             carries_title=good and not error,
             failed_alike_before=before,
+            observation={"addresses": (frozenset({"198.51.100.7"}),) if host % 2 else ()},
         )
         for error, host, good, before in batch
     ]
-    found = vote(ballots, canaries=canaries, first_run=first)
-    for index in found.looks:
+    found = vote(ballots, canaries=canaries, first_run=first, forgery=forgery)
+    for index in {*found.looks, *found.spoilt}:
         assert not ballots[index].carries_title
 
 
@@ -263,9 +340,86 @@ async def test_a_resolver_answers_when_any_name_gets_a_definite_answer() -> None
     assert not await resolver_answers(silent, ["a.example"])
 
 
-async def test_a_resolver_that_invents_addresses_is_found_out() -> None:
-    assert await forges_names(Names({"x.example.com": [("1.1.1.1", 80)]}), "x.example.com")
-    assert not await forges_names(Names({}), "x.example.com")
+LOST = "x.example.com"
+_INVENTED = [("198.51.100.7", 80), ("2001:db8::7", 80)]
+_FORGED = frozenset({"198.51.100.7", "2001:db8::7"})
+
+
+async def test_a_resolver_that_invents_addresses_is_found_out_with_all_of_them() -> None:
+    assert await addresses_of(Names({LOST: _INVENTED}), LOST) == _FORGED
+    assert await ask_forgery(Names({}), LOST) == HONEST
+    assert await ask_forgery(Names({LOST: OSError("silence")}), LOST) == HONEST
+    assert await ask_forgery(Names({LOST: []}), LOST) == HONEST
+
+
+async def test_of_an_honest_resolver_nothing_but_the_lost_name_is_asked() -> None:
+    names = Names({})
+    await ask_forgery(names, LOST)
+    assert names.asked == [LOST]
+
+
+async def test_a_resolver_that_leads_old_names_elsewhere_forges_lost_names_only() -> None:
+    old = {"iana.org": [("192.0.2.8", 80)]}
+    assert await ask_forgery(Names({LOST: _INVENTED, **old}), LOST) == Forgery(_FORGED)
+    portal = Names({LOST: _INVENTED, "iana.org": _INVENTED[:1], "example.com": _INVENTED})
+    assert await ask_forgery(portal, LOST) == Forgery(_FORGED, everywhere=True)
+
+
+async def test_a_look_knows_what_every_name_on_its_way_resolved_to() -> None:
+    to_end = status_line("302 Found", "Location: http://end.example/")
+    async with RawServer(answering(to_end)) as first, RawServer(answering(OK), "127.0.0.2") as last:
+        table = {
+            "start.example": [(first.address, first.port), ("127.0.0.3", first.port)],
+            "end.example": [(last.address, last.port)],
+        }
+        async with fetching(resolver=Names(table)) as fetcher:
+            found = await look(fetcher, "http://start.example/")
+            assert found.addresses == (
+                frozenset({"127.0.0.1", "127.0.0.3"}),
+                frozenset({"127.0.0.2"}),
+            )
+            assert (await look(fetcher, last.url())).addresses == (), "there was no name"
+
+
+async def test_over_a_kept_connection_a_look_knows_it_too() -> None:
+    async def twice(connection: Connection) -> None:
+        await connection.send(OK)
+        await connection.reader.readuntil(b"\r\n\r\n")
+        await connection.send(OK)
+
+    async with RawServer(twice) as server:
+        names = Names({"kept.example": [(server.address, server.port)]})
+        async with fetching(resolver=names) as fetcher:
+            for _ in range(2):
+                found = await look(fetcher, "http://kept.example/")
+                assert found.addresses == (frozenset({server.address}),)
+        assert len(server.visits) == 1
+
+
+async def test_a_look_that_was_refused_knows_what_its_name_resolved_to() -> None:
+    table = {
+        "closed.example": [("127.0.0.1", unused_port())],
+        "private.example": [("10.0.0.1", 80)],
+    }
+    async with fetching(resolver=Names(table)) as fetcher:
+        closed = await look(fetcher, "http://closed.example/")
+        assert (closed.error, closed.addresses) == ("refused", (frozenset({"127.0.0.1"}),))
+        private = await look(fetcher, "http://private.example/")
+        assert (private.error, private.addresses) == (
+            "private-address",
+            (frozenset({"10.0.0.1"}),),
+        )
+
+
+async def test_a_canary_that_the_forger_answers_for_is_not_right() -> None:
+    clock = RehearsalClock(NOW, speed=1000)
+    async with RawServer(answering(OK)) as server:
+        names = Names({"canary.example": [(server.address, server.port)]})
+        async with fetching(clock=clock, resolver=names) as fetcher:
+            urls = ["http://canary.example/"]
+            assert (await ask_canaries(fetcher, urls, clock)).fine
+            forged = Forgery(frozenset({server.address}))
+            assert await ask_canaries(fetcher, urls, clock, forged) == Canaries(1, 0, portal=True)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,10 @@ SITE = Site("page.example", "Harbour report number one", ALIVE, "", "", "")
 
 @dataclass
 class Rebinding(AbstractResolver):
-    """Gives a name a public address first, and one of this machine ever after."""
+    """Gives the site's name one address after another, and knows no other name.
+
+    A resolver that led every name to one place would be a forger, and no word of it believed.
+    """
 
     port: int
     addresses: tuple[str, ...] = (PRIVATE,)
@@ -36,6 +39,8 @@ class Rebinding(AbstractResolver):
         family: socket.AddressFamily = socket.AF_INET,
     ) -> list[ResolveResult]:
         """Return the next address in turn, the last one for ever."""
+        if host != SITE.host:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         address = self.addresses[min(self.asked, len(self.addresses) - 1)]
         self.asked += 1
         return [

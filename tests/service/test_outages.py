@@ -6,29 +6,38 @@ provider going down (issue 4 line 6; reference checking §6).
 
 from __future__ import annotations
 
+import io
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from archiver.checking.tape import Tape
 from archiver.clock import SystemClock, from_stamp, to_stamp
 from archiver.demo.behaviours import Address, Behaviour, Fault, Outcome, Visit, html, redirect
 from archiver.demo.seen import Seen
 from archiver.demo.sites import ALIVE, Site
 from archiver.demo.wayback import WaybackStandIn
+from archiver.model import Verdict
+from archiver.service.checking import Checking
 from archiver.service.duties import Duties
+from archiver.service.explain import why_in_words
+from archiver.service.rebuild import differences
 from archiver.service.status import status
 from tests.service.small_web import Service, small_web
 
 _LOGIN = "<title>Airport guests</title><h1>Welcome</h1><p>Accept our terms to go on-line.</p>"
 _PORTAL = "portal.example"
+_PROVIDER = "search.provider.example"
+_OLD_NAMES = ("example.com", "iana.org", "wikipedia.org")
 
 
 @dataclass
@@ -84,6 +93,11 @@ def broken_connections(_cited: Address, _visit: Visit) -> Outcome:
     return Fault.RESET
 
 
+def page_taken_down(_cited: Address, _visit: Visit) -> Outcome:
+    """Say that the page is not there."""
+    return html("<title>Not found</title>", 404)
+
+
 def pages(weather: Weather, count: int) -> list[Site]:
     """Return so many rows that live in the weather."""
     return [
@@ -134,6 +148,12 @@ class Daemon:
         """Return what the looks after one said."""
         query = "SELECT DISTINCT verdict, reason FROM looks WHERE id > ?"
         return {tuple(row) for row in self.service.desk.store.database.rows(query, [look_id])}
+
+    def reasons_of(self, site: Site, look_id: int) -> list[tuple[str | None, str]]:
+        """Return what the looks of one site after one look said."""
+        query = "SELECT verdict, reason FROM looks WHERE id > ? AND link_id = ? ORDER BY id"
+        rows = self.service.desk.store.database.rows(query, [look_id, self.service.link(site)])
+        return [tuple(row) for row in rows]
 
     def last_look(self) -> int:
         """Return the id of the last look."""
@@ -186,31 +206,106 @@ async def lived_a_fortnight(
 
 @dataclass
 class Forging(AbstractResolver):
-    """A resolver that can go down, lose names, or invent an address for those that never were."""
+    """A resolver that can go down, lose names, or invent an address for those it lacks.
+
+    It says that `gone` names do not exist, and leads those that are `lost` (with `everything`,
+    all names there are) to the forger.
+    """
 
     inner: AbstractResolver | None = None
     down: bool = False
     forges: bool = False
+    everything: bool = False
     gone: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
+    forger: tuple[str, int] = ("127.0.0.9", 9)
+    asked: list[str] = field(default_factory=list)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """Return what the small web says, or the forger's address."""
         assert self.inner is not None
+        self.asked.append(host)
         if self.down:
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
         if host in self.gone:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if self.everything or host in self.lost:
+            return [_at(host, *self.forger)]
+        if host == _PROVIDER:
+            return [_at(host, "127.0.0.10", self.forger[1])]
+        if host in _OLD_NAMES:
+            return [_at(host, "192.0.2.1", port)]
         try:
             return await self.inner.resolve(host, port, family)
         except socket.gaierror:
             if self.forges:
-                return await self.inner.resolve(_PORTAL, port, family)
+                return [_at(host, *self.forger)]
             raise
 
     async def close(self) -> None:
         """Hold nothing, so close nothing."""
+
+
+def _at(host: str, address: str, port: int) -> ResolveResult:
+    return ResolveResult(
+        hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0
+    )
+
+
+@dataclass
+class Forger:
+    """Where a provider leads lost names: one page for all of them, and who came to see it."""
+
+    answer: Callable[[], web.Response]
+    port: int = 0
+    visits: list[str] = field(default_factory=list)
+
+
+def search_page() -> web.Response:
+    """Offer a search, as if the page were there."""
+    page = f"<title>Search the web</title><h1>Did you mean?</h1><p>{'Sponsored results. ' * 90}</p>"
+    return web.Response(text=page, content_type="text/html")
+
+
+def search_elsewhere() -> web.Response:
+    """Send everybody for good to the provider's own site."""
+    return web.Response(status=301, headers={"Location": f"http://{_PROVIDER}/search"})
+
+
+def not_found() -> web.Response:
+    """Say that the page is not there."""
+    return web.Response(status=404, text="<title>Not found</title>", content_type="text/html")
+
+
+def for_sale() -> web.Response:
+    """Offer the name to whoever wants it."""
+    page = "<title>Domain for sale</title><h1>This domain is for sale</h1><p>Buy this domain.</p>"
+    return web.Response(text=page, content_type="text/html")
+
+
+@asynccontextmanager
+async def forging(answer: Callable[[], web.Response]) -> AsyncIterator[Forger]:
+    """Serve the forger's page for every name, at its own address and at the provider's."""
+    forger = Forger(answer)
+
+    async def serve(request: web.Request) -> web.Response:
+        forger.visits.append(request.host)
+        return search_page() if request.host == _PROVIDER else answer()
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", serve)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        first = web.TCPSite(runner, "127.0.0.9", 0)
+        await first.start()
+        forger.port = runner.addresses[0][1]
+        await web.TCPSite(runner, "127.0.0.10", forger.port).start()
+        yield forger
+    finally:
+        await runner.cleanup()
 
 
 OUTAGES = [
@@ -372,3 +467,112 @@ async def test_where_names_are_forged_a_missing_name_proves_nothing(tmp_path: Pa
         assert daemon.reasons_since(first) == {("ok", "ok"), (None, "captive-portal")}
         assert daemon.service.word(sites[3]) == "ok/ok"
         assert daemon.service.belief(sites[3]).strong.count == 0
+
+
+ANSWERS = [search_page, search_elsewhere, not_found, for_sale]
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer.__name__)
+async def test_what_answers_at_an_invented_address_says_nothing_about_the_one_lost_name(
+    tmp_path: Path, answer: Callable[[], web.Response]
+) -> None:
+    resolver, weather = Forging(), Weather(first=1)
+    async with (
+        forging(answer) as forger,
+        lived_a_fortnight(tmp_path, pages(weather, 4), resolver=resolver) as daemon,
+    ):
+        service, lost = daemon.service, daemon.service.web.sites[3]
+        before, first = service.belief(lost), daemon.last_look()
+        weather.hides = page_taken_down
+        resolver.forger = ("127.0.0.9", forger.port)
+        resolver.forges, resolver.lost = True, {lost.host}
+        await daemon.duties.check()
+        assert daemon.reasons_of(lost, first) == [(None, "offline")]
+        # What is found of the others counts as ever.
+        others = {("ok", "ok"), ("failing", "http-404")}
+        assert daemon.reasons_since(first) == {*others, (None, "offline")}
+        assert status(service.desk)["online"] is True
+        # Nothing is believed, nothing counted; it is looked at again in hours, not at once.
+        after = service.belief(lost)
+        assert replace(after, next_look_at=None) == replace(before, next_look_at=None)
+        assert after.next_look_at is not None
+        wait = after.next_look_at - service.clock.now()
+        assert timedelta(hours=5) < wait <= timedelta(hours=6)
+        assert service.count("SELECT count(*) FROM probes") == 0
+        assert [host for host in forger.visits if host != _PROVIDER] == [lost.host]
+        assert any(
+            "invents an address" in line for line in why_in_words(service.desk, service.link(lost))
+        )
+        assert list(differences(service.desk, rejudge=False)) == []
+        # The resolver is mended, and the name is there again.
+        resolver.forges, resolver.lost = False, set()
+        service.clock.jump(timedelta(hours=6))
+        await daemon.duties.check()
+        assert service.word(lost) == "ok/ok"
+        assert daemon.reasons_of(lost, first) == [(None, "offline"), ("ok", "ok")]
+
+
+async def test_a_lost_name_that_was_never_looked_at_stays_so_and_is_not_submitted(
+    tmp_path: Path,
+) -> None:
+    async with forging(search_page) as forger:
+        sites = pages(Weather(), 3)
+        resolver = Forging(forges=True, lost={sites[2].host}, forger=("127.0.0.9", forger.port))
+        async with lived_a_fortnight(tmp_path, sites, resolver=resolver) as daemon:
+            assert daemon.service.word(sites[2]) == "unchecked/never-looked"
+            assert daemon.service.word(sites[0]) == "ok/ok"
+            for _ in range(3):
+                await daemon.duties.archive()
+            submitted = {asked.url for asked in daemon.archive.asked("save")}
+            assert submitted == {sites[0].url, sites[1].url}
+
+
+async def test_no_copy_of_our_own_is_made_of_what_the_forger_shows(tmp_path: Path) -> None:
+    async with forging(search_page) as forger:
+        sites = pages(Weather(), 2)
+        resolver = Forging(forges=True, lost={sites[1].host}, forger=("127.0.0.9", forger.port))
+        async with (
+            lived_a_fortnight(tmp_path, sites, resolver=resolver) as daemon,
+            Checking(daemon.service.desk) as checking,
+        ):
+            service, verdicts = daemon.service, []
+            for site in sites:
+                [link] = service.desk.store.looks.known([service.link(site)])
+                tape = Tape(100_000, io.BytesIO, service.clock.now)
+                _, finding = await checking.record(link, tape)
+                verdicts.append(finding.verdict)
+            assert verdicts == [Verdict.OK, None]
+
+
+async def test_when_every_name_leads_to_the_forger_this_machine_is_offline(tmp_path: Path) -> None:
+    resolver = Forging()
+    async with (
+        forging(search_page) as forger,
+        lived_a_fortnight(tmp_path, pages(Weather(), 3), resolver=resolver) as daemon,
+    ):
+        before, first = daemon.beliefs(), daemon.last_look()
+        resolver.forger, resolver.everything = ("127.0.0.9", forger.port), True
+        await daemon.duties.check()
+        assert daemon.reasons_since(first) == {(None, "offline")}
+        assert daemon.beliefs() == before
+        assert status(daemon.service.desk)["online"] is False
+        resolver.everything = False
+        daemon.wait_to_try()
+        await daemon.duties.check()
+        assert status(daemon.service.desk)["online"] is True
+        assert all(daemon.service.word(site) == "ok/ok" for site in daemon.service.web.sites)
+
+
+async def test_the_resolver_is_asked_for_a_lost_name_only_where_a_look_lacks_its_title(
+    tmp_path: Path,
+) -> None:
+    resolver = Forging()
+    sites = pages(Weather(), 3)
+    async with lived_a_fortnight(tmp_path, sites, resolver=resolver) as daemon:
+        known = {site.host for site in sites}
+        assert set(resolver.asked) == known, "every page carries its title"
+        resolver.gone = {sites[1].host}
+        await daemon.duties.check()
+        strange = [host for host in resolver.asked if host not in known]
+        assert len(strange) == 1
+        assert strange[0].endswith(".example.com")

@@ -82,9 +82,9 @@ class Visit:
 class Town:
     """The servers, the archive, and what they saw.
 
-    `/news/…` is an article, `/gone/…` a 404, `/wall/…` a 403, `/slow/…` an article that waits
-    for `gate`. `on_save` is called with a URL when the archive's crawler asks for it, before
-    the archive has answered who wants it saved.
+    `/news/…` is an article, `/gone/…` a 404, `/wall/…` a 403, `/login/…` a 511, `/slow/…` an
+    article that waits for `gate`. `on_save` is called with a URL when the archive's crawler asks
+    for it, before the archive has answered who wants it saved.
     """
 
     archive: WaybackStandIn
@@ -107,6 +107,8 @@ class Town:
         kind = path.split("/")[1]
         if kind == "wall":
             return 403, "<title>Forbidden</title><h1>Forbidden</h1>"
+        if kind == "login":
+            return 511, "<title>Guests</title><h1>Accept our terms</h1>"
         if kind in ("news", "slow") and path not in self.gone:
             return 200, article(path)
         return 404, "<title>Not found</title><h1>Not found</h1>"

@@ -134,6 +134,12 @@ _WORDS: dict[str, tuple[str, str]] = {
     "never-looked": ("Nobody has looked yet.", _WAIT),
 }
 
+# A void look that rests on a name for which the resolver invents answers (`explain`).
+FORGED_NAME = (
+    "The resolver invents an address for names that do not exist, and this look rests on such a"
+    " name: it may be gone, or not, so the look says nothing."
+)
+
 _HTTP = re.compile(r"http-(\d{3})")
 _REFUSALS = frozenset({401, 402, 403, 405, 406, 407, 412, 418, 421, 423, 426, 428, 430, 999})
 

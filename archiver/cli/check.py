@@ -118,3 +118,7 @@ def _tell(desk: Desk, checked: Checked) -> None:
             f"{belief['verdict']:<9} {shown(told['url'], 2000)}  {belief['reason']}:"
             f" {shown(in_words(belief['reason']))}"
         )
+        finding = checked.findings.get(link_id)
+        if finding is not None and finding.verdict is None and not checked.offline:
+            # What is believed stands; without a word it would look like what was seen just now.
+            click.echo(f"{'':<9} This look counts for nothing. {told['finding']['text']}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
 from archiver.checking.policy import Policy
 from archiver.clock import from_stamp
 from archiver.model import Belief, Verdict
-from archiver.reasons import in_words
+from archiver.reasons import FORGED_NAME, in_words
 from archiver.service.desk import Desk
 from archiver.store.codec import read_belief
 
@@ -41,11 +42,18 @@ def result(desk: Desk, link_id: int) -> dict[str, Any]:
         "finding": {
             "verdict": None if look is None else look["verdict"],
             "reason": None if look is None else look["reason"],
-            "text": None if look is None else in_words(look["reason"]),
+            "text": None if look is None else _text(look, json.loads(look["facts"])),
         },
         "belief": _belief(link, belief),
         "archive": {"state": link["archive_state"], "url": archive_url(desk, link)},
     }
+
+
+def _text(look: sqlite3.Row, facts: Mapping[str, Any]) -> str:
+    """Say in plain words what one look said."""
+    if look["verdict"] is None and facts.get("context", {}).get("forged_names"):
+        return FORGED_NAME
+    return in_words(look["reason"])
 
 
 def _observation(look: sqlite3.Row | None) -> dict[str, Any]:
@@ -83,7 +91,7 @@ def why(desk: Desk, link_id: int) -> dict[str, Any]:
         look = dict(row)
         look["redirects"] = json.loads(row["redirects"])
         look["facts"] = json.loads(row["facts"])
-        look["text"] = in_words(row["reason"])
+        look["text"] = _text(row, look["facts"])
         looks.append(look)
     captures = [dict(row) for row in desk.store.archive.captures(link_id)]
     return {

@@ -77,6 +77,16 @@ async def test_fail_on_decides_the_exit_code(
     assert done.code == code, done.err
 
 
+async def test_a_look_that_counts_for_nothing_is_called_so(place: Place, town: Town) -> None:
+    url = town.url("/login/harbour-dredging-contract-awarded-without-tender")
+    place.cite(url)
+    place.configure(town)
+    done = await place.run("check", url)
+    assert done.code == 0, done.err
+    assert f"unchecked {url}  never-looked" in done.out
+    assert "This look counts for nothing. A network login stood between us" in done.out
+
+
 async def test_without_targets_one_bad_look_at_what_is_due_fails_nothing(
     place: Place, town: Town
 ) -> None:

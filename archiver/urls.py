@@ -52,6 +52,8 @@ _HOST_LABEL = re.compile(r"[a-z0-9_\-]{1,63}")
 # Escapes that a stray percent sign could swallow ("%%34%31") are left alone.
 _ESCAPE = re.compile(r"(?<!%)(?<!%[0-9A-Fa-f])%([0-9A-Fa-f]{2})")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::([0-9]{0,5}))?")
+# Most hosts are written plainly, which spares taking the whole URL apart.
+_PLAIN_HOST = re.compile(r"https?://([a-z0-9.\-]+)(?=[/?#]|\Z)")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _HOME_FILE = re.compile(
     r"^(?:index|default|home|main|start|welcome)(?:\.(?:html?|php|aspx?|jsp|cfm|do))?$", re.I
@@ -312,6 +314,9 @@ def is_tracking(key: str) -> bool:
 @lru_cache(maxsize=1024)
 def host_of(url: str) -> str:
     """Return the lower-case host of an http(s) URL without port, or "" when it has none."""
+    plain = _PLAIN_HOST.match(url)
+    if plain is not None:
+        return plain[1]
     return (_split(url).hostname or "").lower()
 
 

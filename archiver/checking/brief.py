@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from archiver.checking.fingerprints import fingerprint
-from archiver.checking.markup import PARSED, Cut, cut_hidden, main_text
+from archiver.checking.markup import PARSED, Cut, as_text, cut_hidden, main_text
 from archiver.checking.page import (
     LONGEST_HEADING,
     LONGEST_TITLE,
     OPENING,
     TINY_BODY,
-    decode,
+    as_utf8,
     kind_of,
     read_html,
     read_page,
@@ -27,20 +27,22 @@ from archiver.checking.page import (
 from archiver.checking.signs import takes_back
 from archiver.model import Observation, PageFacts
 
-# Says of a page read so far, found at an address, whether the cited title vouches for it.
-Vouches = Callable[[PageFacts, str], bool]
+# Says of the names of a page, found at an address, whether one of them is the cited title.
+Vouches = Callable[[tuple[str, ...], str], bool]
 
 # With more text than this no sign takes a title back (`Policy.short_text` and some margin: a
 # parser may count fewer characters).
 _LITTLE_TEXT = 2000
-_TITLE = re.compile(r"<title(?:\s[^<>]*)?>([^<]*)</title", re.I)
-_TITLE_START = re.compile(r"<title\b", re.I)
-_HEADING = re.compile(r"<h1(?:\s[^<>]*)?>", re.I)
-_HEADING_END = re.compile(r"</h1", re.I)
+# With more than this none sends its reader on (`Policy.redirect_text`, with a margin).
+_HARDLY_TEXT = 1000
+_TITLE = re.compile(rb"<(?=[tT])(?i:title)(?:\s[^<>]*)?>([^<]*)</(?i:title)")
+_TITLE_START = re.compile(rb"<title\b", re.I)
+_HEADING = re.compile(rb"<h1(?:\s[^<>]*)?>", re.I)
+_HEADING_END = re.compile(rb"</h1", re.I)
 _HEADINGS = 3
-_TAG = re.compile(r"<[^<>]*>?")
-_OPEN_GRAPH_TITLE = re.compile(r"<meta\b[^<>]{0,200}?\bog:title\b[^<>]{0,1000}", re.I)
-_CONTENT = re.compile(r"\bcontent\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
+_TAG = re.compile(rb"<[^<>]*>?")
+_OPEN_GRAPH_TITLE = re.compile(rb"<meta\b[^<>]{0,200}?\bog:title\b[^<>]{0,1000}", re.I)
+_CONTENT = re.compile(rb"\bcontent\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
 
 
 class Reader:
@@ -59,14 +61,42 @@ class Reader:
         # Small pages may only send their reader on, and parsing them costs little.
         if len(body) < TINY_BODY or kind_of(body, declared) != "html":
             return read_page(body, content_type, truncated=truncated, url=url)
-        text = decode(body, declared)
-        cut = cut_hidden(text)
-        found = _named(cut.markup[:PARSED], url, self._vouches)
-        brief = None if found is None else _rest(found, body, cut, truncated=truncated)
+        page = as_utf8(body, declared)
+        cut = cut_hidden(page)
+        brief = self._briefly(page, cut, url, truncated=truncated)
         if brief is None:
-            return read_html(body, text, cut, truncated=truncated)
-        self._deeply = lambda: read_html(body, text, cut, truncated=truncated)
+            return read_html(page, cut, truncated=truncated)
+        self._deeply = lambda: read_html(page, cut, truncated=truncated)
         return brief
+
+    def _briefly(self, page: bytes, cut: Cut, url: str, *, truncated: bool) -> PageFacts | None:
+        """Return a page that carries its cited title; None when something may take that back."""
+        markup = cut.markup if cut.complete else cut.markup[:PARSED]
+        title = _title(markup)
+        if title is None:
+            return None
+        headings: tuple[str, ...] = ()
+        open_graph_title = ""
+        if not (title and self._vouches((title,), url)):
+            headings, open_graph_title = _headings(markup), _open_graph_title(markup)
+            if not self._vouches((title, open_graph_title, *headings), url):
+                return None
+        words = main_text(markup)
+        if len(words) < _LITTLE_TEXT and takes_back(page, markup):
+            return None
+        if len(words) < _HARDLY_TEXT and b"refresh" in markup.lower():
+            return None
+        missing = truncated or not cut.complete
+        return PageFacts(
+            title=title,
+            headings=headings,
+            open_graph_title=open_graph_title,
+            opening=words[:OPENING],
+            text_length=len(words),
+            fingerprint="" if missing else fingerprint(words),
+            truncated=missing,
+            is_brief=True,
+        )
 
     def completed(self, observation: Observation) -> Observation:
         """Return a look with its whole page where a title alone decides nothing.
@@ -81,40 +111,20 @@ class Reader:
         return replace(observation, page=self._deeply())
 
 
-def _named(markup: str, url: str, vouches: Vouches) -> PageFacts | None:
-    """Return a page's names as far as one of them is the cited title; None when none is."""
-    title = _TITLE.search(markup)
-    if title is None and _TITLE_START.search(markup):
-        return None
-    facts = PageFacts(title=_clean(title[1], LONGEST_TITLE) if title else "", is_brief=True)
-    if facts.title and vouches(facts, url):
-        return facts
-    facts = replace(facts, headings=_headings(markup), open_graph_title=_open_graph_title(markup))
-    return facts if vouches(facts, url) else None
+def _title(markup: bytes) -> str | None:
+    """Return the title, "" for none, None when there is one that only a parser can read."""
+    found = _TITLE.search(markup)
+    if found is None:
+        return None if _TITLE_START.search(markup) else ""
+    return _clean(found[1], LONGEST_TITLE)
 
 
-def _rest(found: PageFacts, body: bytes, cut: Cut, *, truncated: bool) -> PageFacts | None:
-    """Return a vouched page with its text; None when something may take the title back."""
-    markup = cut.markup[:PARSED]
-    words = main_text(markup)
-    if len(words) < _LITTLE_TEXT and (takes_back(body, markup) or "refresh" in markup.lower()):
-        return None
-    missing = truncated or not cut.complete
-    return replace(
-        found,
-        opening=words[:OPENING],
-        text_length=len(words),
-        fingerprint="" if missing else fingerprint(words),
-        truncated=missing,
-    )
-
-
-def _clean(text: str, limit: int) -> str:
-    text = text[: 4 * limit]
+def _clean(part: bytes, limit: int) -> str:
+    text = as_text(part[: 4 * limit])
     return " ".join((html.unescape(text) if "&" in text else text).split())[:limit]
 
 
-def _headings(markup: str) -> tuple[str, ...]:
+def _headings(markup: bytes) -> tuple[str, ...]:
     found: list[str] = []
     position = 0
     while len(found) < _HEADINGS and (start := _HEADING.search(markup, position)):
@@ -122,14 +132,14 @@ def _headings(markup: str) -> tuple[str, ...]:
         end = _HEADING_END.search(markup, position, position + 8 * LONGEST_HEADING)
         if end is None:
             break
-        heading = _clean(_TAG.sub(" ", markup[position : end.start()]), LONGEST_HEADING)
+        heading = _clean(_TAG.sub(b" ", markup[position : end.start()]), LONGEST_HEADING)
         if heading:
             found.append(heading)
         position = end.end()
     return tuple(found)
 
 
-def _open_graph_title(markup: str) -> str:
+def _open_graph_title(markup: bytes) -> str:
     tag = _OPEN_GRAPH_TITLE.search(markup)
     content = _CONTENT.search(tag[0]) if tag is not None else None
-    return _clean(content[1] or content[2] or "", LONGEST_HEADING) if content is not None else ""
+    return _clean(content[1] or content[2] or b"", LONGEST_HEADING) if content is not None else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from archiver.checking import hosting, missing, phrases, places, titles, walls
 from archiver.checking.context import Context
@@ -33,8 +33,30 @@ def _plain_key(url: str) -> str:
     return _LOCALE_SEGMENT.sub(r"\1", grouping_key(url).casefold())
 
 
+def _is_echo(text: str) -> bool:
+    """Say whether a heading only repeats what was asked for: it protects nothing."""
+    return phrases.is_search_heading(text) or phrases.sure_segment(text) is not None
+
+
+@lru_cache(maxsize=4096)
+def _matches(
+    text: str, cited_titles: tuple[str, ...], common: frozenset[str], threshold: int, shared: int
+) -> bool:
+    """Say whether a text, or the longest part of it, is one of these titles.
+
+    Remembered, because a page is first read, then judged.
+    """
+    parts = titles.segments(text)
+    candidates = (text, titles.longest(parts)) if len(parts) > 1 else (text,)
+    return any(
+        titles.matches(cited, candidate, common, threshold=threshold, shared_words=shared)
+        for cited in cited_titles
+        for candidate in candidates
+    )
+
+
 class Case:
-    """An observation, its context and the policy; every answer is computed when first asked."""
+    """An observation, its context and the policy; what takes long is computed when first asked."""
 
     def __init__(self, observation: Observation, context: Context, policy: Policy) -> None:
         """Take a look to be judged."""
@@ -67,17 +89,19 @@ class Case:
 
     # --- the answer -----------------------------------------------------------------------
 
-    @cached_property
+    @property
     def went_elsewhere(self) -> bool:
         """Say whether we ended at another page than asked.
 
         Scheme, `www.`, a final slash, case and a locale segment do not count (design §5).
         """
-        if self.cited == self.final:
-            return False
-        return _plain_key(self.cited) != _plain_key(self.final)
+        return self.cited != self.final and self._ended_elsewhere
 
     @cached_property
+    def _ended_elsewhere(self) -> bool:
+        return _plain_key(self.cited) != _plain_key(self.final)
+
+    @property
     def is_short(self) -> bool:
         """Say whether a whole page has little to say."""
         return not self.page.truncated and self.page.text_length < self.policy.short_text
@@ -87,7 +111,7 @@ class Case:
         """The first text of a short page: what is stored, so that judging again sees the same."""
         return self.page.opening[:_STORED_OPENING] if self.is_small else ""
 
-    @cached_property
+    @property
     def is_small(self) -> bool:
         return self.page.text_length < self.policy.short_text
 
@@ -97,7 +121,7 @@ class Case:
 
     # --- the cited title ------------------------------------------------------------------
 
-    @cached_property
+    @property
     def _common_words(self) -> frozenset[str]:
         return titles.publisher_words(self.context.publishers, self.final)
 
@@ -107,34 +131,26 @@ class Case:
         page = self.page
         return titles.distinct((page.title, page.open_graph_title, page.headline, *page.headings))
 
-    @staticmethod
-    def _is_echo(text: str) -> bool:
-        """Say whether a heading only repeats what was asked for: it protects nothing."""
-        return phrases.is_search_heading(text) or phrases.sure_segment(text) is not None
-
     @cached_property
     def carries_title(self) -> bool:
         """Say whether the page carries a cited title (design §5, "The cited title protects")."""
-        cited_titles = self.context.cited_titles
-        if not cited_titles or self.page.kind not in ("html", "text"):
+        if not self.context.cited_titles or self.page.kind not in ("html", "text"):
             return False
-        if any(self._matches(text) and not self._is_echo(text) for text in self._title_texts):
+        if any(self.carried_by(text) for text in self._title_texts):
             return True
         return self.went_elsewhere and self._slug_matches()
 
+    def carried_by(self, text: str) -> bool:
+        """Say whether a title or heading is the cited one, and not only an echo of the request."""
+        return self._matches(text) and not _is_echo(text)
+
     def _matches(self, text: str) -> bool:
-        parts = titles.segments(text)
-        candidates = (text, titles.longest(parts)) if len(parts) > 1 else (text,)
-        return any(
-            titles.matches(
-                cited,
-                candidate,
-                self._common_words,
-                threshold=self.policy.title_match,
-                shared_words=self.policy.shared_words,
-            )
-            for cited in self.context.cited_titles
-            for candidate in candidates
+        return _matches(
+            text,
+            self.context.cited_titles,
+            self._common_words,
+            self.policy.title_match,
+            self.policy.shared_words,
         )
 
     def _slug_matches(self) -> bool:
@@ -167,7 +183,7 @@ class Case:
                 return False
         return not (self.went_elsewhere and places.is_search(self.cited, self.final))
 
-    @cached_property
+    @property
     def is_vouched_for(self) -> bool:
         """Say whether the page itself carries the cited title and nothing takes that back."""
         return self.carries_title and self.is_protected

@@ -130,6 +130,16 @@ def _grammar() -> _Grammar:
     )
 
 
+def may_tell(folded: str) -> bool:
+    """Say whether a folded text has any word without which it tells nothing: most have none."""
+    if not folded.isascii() and _DENSE_LETTER.search(folded):
+        return True
+    grammar, words = _grammar(), folded.split()
+    return not grammar.words.keys().isdisjoint(words) or any(
+        word.startswith(grammar.beginnings) for word in words
+    )
+
+
 def tells_missing(text: str) -> str | None:
     """Return the words in which a text says that there is no such page, or None."""
     folded = fold(text)

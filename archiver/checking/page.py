@@ -11,11 +11,12 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from functools import lru_cache
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from archiver.checking.fingerprints import fingerprint
-from archiver.checking.markup import PARSED, Cut, bounded, cut_hidden, main_text
+from archiver.checking.markup import PARSED, Cut, as_text, bounded, cut_hidden, main_text
 from archiver.checking.signs import markup_signs
 from archiver.model import PageFacts
 
@@ -83,10 +84,10 @@ def read_page(
     kind = kind_of(body, content_type or "")
     if kind == "binary":
         return PageFacts(kind="binary", truncated=truncated)
-    text = decode(body, content_type or "")
+    page = as_utf8(body, content_type or "")
     if kind == "text":
-        return _read_text(text, truncated)
-    return read_html(body, text, cut_hidden(text), truncated=truncated)
+        return _read_text(as_text(page), truncated)
+    return read_html(page, cut_hidden(page), truncated=truncated)
 
 
 def kind_of(body: bytes, content_type: str) -> str:
@@ -107,24 +108,40 @@ def kind_of(body: bytes, content_type: str) -> str:
     return "html" if looks_html or b"<" in head else "text"
 
 
-def decode(body: bytes, content_type: str) -> str:
-    """Return a body as text; see `read_page` for how its encoding is found."""
+def as_utf8(body: bytes, content_type: str) -> bytes:
+    """Return a body in UTF-8, most often as it came; see `read_page` for how its encoding is found.
+
+    What claims or seems to be UTF-8 is not mended: `markup.as_text` marks what is none.
+    """
     for mark, encoding in _BOMS:
         if body.startswith(mark):
-            return body[len(mark) :].decode(encoding, "replace")
-    declared = _CHARSET.search(content_type)
-    name = declared[1] if declared else ""
+            rest = body[len(mark) :]
+            return rest if encoding == "utf-8" else _encoded(rest.decode(encoding, "replace"))
+    name = _declared_charset(content_type)
     if not name and (meta := _META_CHARSET.search(body, 0, 4096)):
         name = meta[1].decode("ascii", "replace")
     if name.lower() not in ("", "utf-8", "utf8") and (text := _decode_as(body, name)) is not None:
-        return text
+        return _encoded(text)
+    if name or body.isascii():
+        return body
     try:
-        return body.decode("utf-8")
+        body.decode("utf-8")
     except UnicodeDecodeError as fault:
-        # A cut or a few broken bytes do not make a page Windows-1252.
-        if fault.start > len(body) - 4 or name:
-            return body.decode("utf-8", "replace")
-        return body.decode("cp1252", "replace")
+        # A cut does not make a page Windows-1252.
+        if fault.start <= len(body) - 4:
+            return _encoded(body.decode("cp1252", "replace"))
+    return body
+
+
+@lru_cache(maxsize=256)
+def _declared_charset(content_type: str) -> str:
+    declared = _CHARSET.search(content_type)
+    return declared[1] if declared else ""
+
+
+def _encoded(text: str) -> bytes:
+    # Some encodings can spell half a character, which UTF-8 has no bytes for.
+    return text.encode("utf-8", "replace")
 
 
 def _decode_as(body: bytes, name: str) -> str | None:
@@ -156,8 +173,8 @@ def _read_text(text: str, truncated: bool) -> PageFacts:
 # --- reading ----------------------------------------------------------------------------------
 
 
-def read_html(body: bytes, text: str, cut: Cut, *, truncated: bool) -> PageFacts:
-    """Return the facts of an HTML page, given its bytes, the same as text, and cut."""
+def read_html(body: bytes, cut: Cut, *, truncated: bool) -> PageFacts:
+    """Return the facts of an HTML page, given in UTF-8, whole and cut."""
     markup, complete = bounded(cut)
     missing = truncated or not complete
     tree = LexborHTMLParser(markup)
@@ -167,7 +184,7 @@ def read_html(body: bytes, text: str, cut: Cut, *, truncated: bool) -> PageFacts
     language = (tree.root.attributes.get("lang") or "") if tree.root else ""
     tree.strip_tags(_BOILERPLATE)
     words = _visible(tree)
-    linked = "".join(cut.linked_data[:4])
+    linked = as_text(b"".join(cut.linked_data[:4]))
     headline = _LD_HEADLINE.search(linked) if linked else None
     article = _is_article(meta, linked)
     raw = body if len(body) <= _RAW_START else body[:_RAW_START] + body[-_RAW_END:]
@@ -192,7 +209,7 @@ def read_html(body: bytes, text: str, cut: Cut, *, truncated: bool) -> PageFacts
         text_length=len(words),
         fingerprint="" if missing else fingerprint(main_text(cut.markup)),
         truncated=missing,
-        refresh_url=_refresh_target(meta, text, words),
+        refresh_url=_refresh_target(meta, body, words),
     )
 
 
@@ -257,14 +274,15 @@ def _unescape_json(text: str) -> str:
     return str(found).encode("utf-8", "replace").decode("utf-8")
 
 
-def _refresh_target(meta: dict[str, str], text: str, words: str) -> str:
+def _refresh_target(meta: dict[str, str], body: bytes, words: str) -> str:
     """Return where a page sends its reader at once: a refresh, or a script in an empty page."""
     refresh = _REFRESH.match(meta.get("refresh", ""))
     if refresh and _seconds(refresh[1]) <= _REFRESH_SECONDS:
         return refresh[2]
-    if len(text) < TINY_BODY and len(words) < 200 and (move := _SCRIPTED_MOVE.search(text)):
-        return move[1] or move[2]
-    return ""
+    if len(body) >= TINY_BODY or len(words) >= 200:
+        return ""
+    move = _SCRIPTED_MOVE.search(as_text(body))
+    return (move[1] or move[2]) if move else ""
 
 
 def _seconds(text: str) -> float:

@@ -12,7 +12,7 @@ import re
 from functools import cache, lru_cache
 from importlib import resources
 
-from archiver.checking.missing import heading_tells_missing, tells_missing
+from archiver.checking.missing import heading_tells_missing, may_tell, tells_missing
 from archiver.checking.titles import fold, segments
 
 # Reference checking §4.5, "Ambiguous": about a missing page, but a second sign is needed.
@@ -65,6 +65,12 @@ def _sure() -> frozenset[str]:
 
 
 @cache
+def _sure_words() -> frozenset[str]:
+    """Return of every sure phrase its longest word: a heading without any is none of them."""
+    return frozenset(max(phrase.split(), key=len) for phrase in _sure())
+
+
+@cache
 def _sentences() -> tuple[str, ...]:
     return tuple(dict.fromkeys(fold(row) for row in catalogue_rows("~")))
 
@@ -82,6 +88,9 @@ def _trimmed(folded: str) -> str:
 @lru_cache(maxsize=4096)
 def sure_segment(text: str) -> str | None:
     """Return the segment of a title or heading that says "not found" and little else."""
+    whole = fold(text)
+    if _sure_words().isdisjoint(whole.split()) and not may_tell(whole):
+        return None
     sure = _sure()
     for part in (*segments(text), text):
         folded = fold(part)

@@ -296,13 +296,15 @@ RULES: tuple[tuple[str, Callable[[Case], Finding | None]], ...] = (
 )
 
 
-def vouches(cited: str, context: Context, policy: Policy, page: PageFacts, url: str) -> bool:
-    """Say whether a page read so far, found at `url`, carries the title it is cited with.
+def vouches(cited: str, context: Context, policy: Policy, names: tuple[str, ...], url: str) -> bool:
+    """Say whether one of the names of a page found at `url` is the title it is cited with.
 
     For `brief.Reader`, which reads no further then: to be asked again once the status is known.
     """
-    look = Observation(cited, _ANY_MOMENT, 200, final_url=url, page=page)
-    return Case(look, context, policy).is_vouched_for
+    page = PageFacts(headings=names)
+    return Case(
+        Observation(cited, _ANY_MOMENT, 200, None, url, page=page), context, policy
+    ).is_vouched_for
 
 
 def wants_probe(observation: Observation, context: Context, policy: Policy) -> bool:

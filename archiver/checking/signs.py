@@ -109,6 +109,7 @@ _BROKEN = (
 # post, a menu entry or a tag are none.
 # Parts of all names below: a page without any of them needs no look at its tags.
 _CLASS_HINTS = ("404", "ot-found", "otfound", "Found", "cms-no")
+_HINT_PARTS = (b"404", b"ound", b"cms-no")
 _HINT_BYTES = tuple((hint, hint.encode()) for hint in _CLASS_HINTS)
 _BEARERS = frozenset(
     {"html", "body", "main", "section", "article", "div", "h1", "h2", "p", "table", "center", "img"}
@@ -133,7 +134,7 @@ _IDENTIFIER = re.compile(
 )
 _MOST_HITS = 40
 _EMPTY_WIKI_HINT = b"noarticletext"
-_ROBOTS = re.compile(r"<meta\b[^<>]{0,200}?\brobots\b[^<>]{0,300}", re.I)
+_ROBOTS = re.compile(rb"<meta\b[^<>]{0,200}?\brobots\b[^<>]{0,300}")
 
 
 def markup_signs(
@@ -158,18 +159,25 @@ def markup_signs(
     return tuple(found)
 
 
-def takes_back(raw: bytes, markup: str) -> bool:
+def takes_back(page: bytes, markup: bytes) -> bool:
     """Say whether a page with little text may be gone although it carries its cited title.
 
-    These are the signs that `Case.is_protected` looks at; a hint of one is enough here.
+    These are the signs that `Case.is_protected` looks at; a hint of one is enough here. Both
+    are in UTF-8: the whole page, and what is left of it without scripts and styles.
     """
-    if _EMPTY_WIKI_HINT in raw:
+    if _EMPTY_WIKI_HINT in page:
         return True
-    robots = _ROBOTS.search(markup)
-    if robots is not None and ("noindex" in (words := robots[0].lower()) or "none" in words):
+    if b"robots" in (lower := markup.lower()) and _forbids_indexing(lower):
         return True
-    hints = [hint for hint in _CLASS_HINTS if hint in markup]
-    return bool(hints) and _has_not_found_class(markup, hints)
+    if not any(part in lower for part in _HINT_PARTS):
+        return False
+    hints = [hint for hint, needle in _HINT_BYTES if needle in markup]
+    return bool(hints) and _has_not_found_class(markup.decode("utf-8", "replace"), hints)
+
+
+def _forbids_indexing(lower: bytes) -> bool:
+    robots = _ROBOTS.search(lower)
+    return robots is not None and (b"noindex" in robots[0] or b"none" in robots[0])
 
 
 def _rows_for(

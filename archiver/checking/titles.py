@@ -98,14 +98,17 @@ def content_words(text: str) -> frozenset[str]:
     )
 
 
-@lru_cache(maxsize=1024)
 def publisher_words(publishers: tuple[str, ...], url: str) -> frozenset[str]:
     """Return the words that name the publisher or the host: shared by all its pages."""
+    return _naming_words(publishers, host_of(url))
+
+
+@lru_cache(maxsize=4096)
+def _naming_words(publishers: tuple[str, ...], host: str) -> frozenset[str]:
     words: set[str] = set()
     for publisher in publishers:
         words |= content_words(publisher)
-    labels = bare_host(host_of(url)).split(".")[:-1]
-    for label in labels:
+    for label in bare_host(host).split(".")[:-1]:
         words.add(label)
         words.update(part for part in label.split("-") if len(part) >= _SHORTEST_WORD)
     return frozenset(words)

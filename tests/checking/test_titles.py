@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archiver.checking import missing, phrases, places, titles
+from archiver.checking import languages, missing, phrases, places, titles
 from archiver.checking.titles import matches
 
 NOTHING: frozenset[str] = frozenset()
@@ -135,6 +135,35 @@ def test_the_catalogue_is_folded_once_and_has_no_doubtful_rows():
     rows = phrases.catalogue_rows("=")
     assert len(rows) > 150
     assert all(phrases.sure_segment(row) or phrases.doubtful_segment(row) for row in rows)
+
+
+_PHRASES = [
+    *phrases.catalogue_rows("="),
+    *phrases.catalogue_rows("~"),
+    *(
+        phrase.replace("*", "")
+        for row in (*languages.ROWS, *languages.DENSE_ROWS)
+        for part in row
+        for phrase in part.split("|")
+    ),
+    *"the harbour senate letters budget inquiry story".split(),
+]
+
+
+@given(
+    st.lists(st.sampled_from(_PHRASES), min_size=1, max_size=3),
+    st.sampled_from((" ", " | ", " - ", ": ")),
+)
+@settings(max_examples=300, deadline=None)
+def test_a_heading_that_is_not_looked_into_would_not_have_told_anything(parts, between):
+    text = between.join(parts)
+    folded = titles.fold(text)
+    if phrases.sure_segment(text) is None:
+        said = {titles.fold(part) for part in (*titles.segments(text), text)}
+        assert said.isdisjoint(phrases._sure())
+        assert not any(map(missing.heading_tells_missing, (*titles.segments(text), text)))
+    if not missing.may_tell(folded):
+        assert not missing.heading_tells_missing(text)
 
 
 def test_places_need_a_gained_segment():

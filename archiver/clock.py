@@ -17,7 +17,7 @@ _STAMP_LENGTH = len("2026-11-24T12:00:00Z")
 def to_stamp(moment: datetime) -> str:
     """Write a moment as `YYYY-MM-DDTHH:MM:SSZ`, the one form that is ever stored."""
     inside = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return inside.isoformat(timespec="seconds")[:19] + "Z"
+    return inside.isoformat()[:19] + "Z"
 
 
 def from_stamp(text: str) -> datetime:

@@ -239,11 +239,13 @@ class Fetcher:
             self._fail(journey, word)
             return
         async with self._lanes.hold(journey.address.host, urgent=urgent) as lane:
-            while journey.end is None and lane.covers(journey.address.host):
+            while True:
+                await self._step(journey, lane, on_page)
+                if journey.end is not None or not lane.covers(journey.address.host):
+                    return
                 if word := self._refusal(journey.address):
                     self._fail(journey, word)
                     return
-                await self._step(journey, lane, on_page)
 
     def _refusal(self, address: Address) -> str | None:
         """Say why this address is not asked at all, before anything is resolved or sent."""

@@ -75,10 +75,15 @@ class _Places:
         self._order = itertools.count()
         self._waiting: list[tuple[bool, int, int, asyncio.Future[None]]] = []
 
-    async def take(self, lane: _Lane, *, urgent: bool = False) -> None:
-        if self._free > 0:
-            self._free -= 1
-            return
+    def take_free(self) -> bool:
+        """Take a place if one is free; then nobody waits for one."""
+        if self._free <= 0:
+            return False
+        self._free -= 1
+        return True
+
+    async def wait_for_one(self, lane: _Lane, *, urgent: bool = False) -> None:
+        """Wait until a place is handed over."""
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         lane.for_place.append(ready)
         self._push(lane, ready, urgent=urgent)
@@ -120,14 +125,16 @@ class _Lane:
     """What one process knows of one host."""
 
     __slots__ = (
-        *("key", "delay", "capacity", "held", "waiting", "next_start", "not_before"),
+        *("key", "delay", "covered", "capacity", "held", "waiting", "next_start", "not_before"),
         *("pauses", "leased_until", "last_request_at", "idle_since", "for_place"),
         *("foreign_since", "urgent"),
     )
 
-    def __init__(self, key: str, delay: float, capacity: int) -> None:
+    def __init__(self, key: str, delay: float, timeout: timedelta, capacity: int) -> None:
         self.key = key
         self.delay = delay
+        # How long one request can keep the host busy: itself, and the delay after it.
+        self.covered = timeout + timedelta(seconds=delay + 2)
         self.capacity = capacity
         self.held = 0
         self.urgent: deque[asyncio.Future[None]] = deque()
@@ -230,6 +237,7 @@ class Lanes:
             lane = _Lane(
                 key,
                 (self._check.host_delay if delay is None else delay).total_seconds(),
+                self._check.timeout,
                 self._check.per_host if capacity is None else capacity,
             )
             self._lanes[key] = lane
@@ -278,10 +286,10 @@ class Lanes:
 
     def _lease(self, lane: _Lane) -> bool:
         """Make sure the lease outlives one more request and its delay; False when refused."""
-        if not self._needs_lease(lane):
-            return True
         now = self._clock.now()
-        until = now + self._covered(lane) + _LEASE_RESERVE
+        if lane.leased_until is not None and lane.leased_until >= now + lane.covered:
+            return True
+        until = now + lane.covered + _LEASE_RESERVE
         state = self._ledger.lease(lane.key, self.holder, now, until)
         if state is None:
             lane.leased_until = None
@@ -292,14 +300,6 @@ class Lanes:
         lane.leased_until = until
         lane.foreign_since = None
         return True
-
-    def _needs_lease(self, lane: _Lane) -> bool:
-        end = lane.leased_until
-        return end is None or end < self._clock.now() + self._covered(lane)
-
-    def _covered(self, lane: _Lane) -> timedelta:
-        """Return how long one request can keep a host busy: itself, and the delay after it."""
-        return self._check.timeout + timedelta(seconds=lane.delay + 2)
 
     def _catch_up(self, lane: _Lane, state: HostState, now: datetime) -> None:
         """Take over what other processes, or we before a restart, know of the host."""
@@ -323,7 +323,10 @@ class Lanes:
             if rest > 0:
                 await self._clock.sleep(rest)
                 continue
-            await self._places.take(lane, urgent=urgent)
+            if self._places.take_free():
+                lane.next_start = self._clock.monotonic() + lane.delay
+                return
+            await self._places.wait_for_one(lane, urgent=urgent)
             if self._may_start(lane):
                 return
             self._places.give_back()

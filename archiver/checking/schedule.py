@@ -24,6 +24,13 @@ _UNITS = re.compile(r"(?:([0-9]{1,5})h)?\s*(?:([0-9]{1,5})m)?\s*(?:([0-9]{1,7})s
 _CLOCK_TRUST = timedelta(minutes=5)
 # `X-RateLimit-Reset` is seconds below this and a Unix time above it.
 _EPOCH_FROM = 10**7
+# The header fields in which a server asks for patience.
+_ASKING = frozenset(
+    {
+        *("retry-after", "ratelimit", "x-ratelimit-remaining", "x-ratelimit-reset"),
+        *("ratelimit-remaining", "ratelimit-reset"),
+    }
+)
 _LIMIT_STRUCTURED = re.compile(r"\br=([0-9]+).*?\bt=([0-9]{1,10})\b")
 
 
@@ -35,6 +42,8 @@ def parse_retry_after(headers: Mapping[str, str], now: datetime) -> int | None:
     an exhausted `RateLimit` or `X-RateLimit-*`. Negative, past, zero and garbage are None. The
     caps are the caller's (`host_pause`, `next_look`).
     """
+    if _ASKING.isdisjoint(headers):
+        return None
     value = headers.get("retry-after", "").strip()
     seconds = _parse_duration(value)
     if seconds is None and value:

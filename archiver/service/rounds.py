@@ -131,6 +131,8 @@ class _Round:
         self._trouble: CannotWork | None = None
         self._since = time.monotonic()
         self._news = asyncio.Event()
+        # With fewer links than this in work there is something to do before a batch is full.
+        self._fewest = 0
 
     async def work_through_due(self, at_most: int | None = None) -> None:
         """Keep the window full until nothing is due any more, or so many were tried."""
@@ -143,6 +145,7 @@ class _Round:
                 )
                 left = None if left is None else left - len(claimed)
                 more = bool(claimed) and left != 0
+                self._fewest = WINDOW - SLICE if more else 0
                 self._start(self._allowed(claimed))
             await self._wait()
             if self._ended:
@@ -198,7 +201,9 @@ class _Round:
         elif error is not None:
             # One link whose look fails by our own mistake must not end the round of all others.
             log.error("a look ended in a mistake of the program", exc_info=error)
-        self._news.set()
+        # Waking up for every look costs as much as judging it.
+        if error is not None or len(self._seen) >= BATCH or len(self._tasks) <= self._fewest:
+            self._news.set()
 
     async def _wait(self) -> None:
         """Wait for news, and settle when a batch is full, old, or the last."""

@@ -7,10 +7,11 @@ strength. Everything is JSON, defaults are left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from archiver.checking.belief import Known
@@ -215,28 +216,31 @@ def known_from_facts(facts: Mapping[str, Any]) -> Known:
 
 
 @lru_cache(maxsize=16)
-def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
-    return tuple((entry.name, entry.default) for entry in fields(kind))
+def _defaults(kind: Any) -> tuple[tuple[str, ...], tuple[Any, ...], Callable[[Any], Any]]:
+    """Return the names of a record's fields, their defaults, and what reads all of them."""
+    names = tuple(entry.name for entry in fields(kind))
+    return names, tuple(entry.default for entry in fields(kind)), attrgetter(*names)
 
 
 def _compact(value: Any) -> dict[str, Any]:
     """Return a frozen record as a dictionary of what differs from its defaults."""
-    result: dict[str, Any] = {}
     kind: Any = type(value)
-    for name, default in _defaults(kind):
-        item = getattr(value, name)
-        if item == default:
-            continue
-        if isinstance(item, datetime):
-            item = to_stamp(item)
-        elif isinstance(item, tuple):
-            item = list(item)
-        elif hasattr(item, "__dataclass_fields__"):
-            item = _compact(item)
-        result[name] = item
-    return result
+    names, defaults, read = _defaults(kind)
+    return {
+        name: _plain(item)
+        for name, item, default in zip(names, read(value), defaults, strict=True)
+        if item is not default and item != default
+    }
+
+
+def _plain(item: Any) -> Any:
+    if isinstance(item, datetime):
+        return to_stamp(item)
+    if isinstance(item, tuple):
+        return list(item)
+    return _compact(item) if hasattr(item, "__dataclass_fields__") else item
 
 
 def _known_fields(kind: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
-    names = {name for name, _ in _defaults(kind)}
+    names = _defaults(kind)[0]
     return {name: value for name, value in facts.items() if name in names}

@@ -240,6 +240,9 @@ def _most(part: int, whole: int) -> bool:
 def _one_answer_for_all(batch: Sequence[Ballot]) -> list[int]:
     """Return the looks that ended on one foreign host, or in one body, if most did."""
     hosts = {one.host for one in batch}
+    strange = {one.host for one in batch if not (one.carries_title or one.is_known_page)}
+    if not _most(len(strange), len(hosts)):
+        return []
     for key_of in (_foreign_end, _body):
         groups: dict[Hashable, list[int]] = defaultdict(list)
         for index, one in enumerate(batch):

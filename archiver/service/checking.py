@@ -117,8 +117,10 @@ class Checking:
         except HostUnavailable as busy:
             return Busy(link, busy.until or self.desk.clock.now() + _BUSY_HOST)
         observation = reader.completed(observation)
-        context = self._with_neighbours(link, observation, context)
         case = Case(observation, context, self._policy)
+        if not case.is_vouched_for:
+            context = self._with_neighbours(link, observation, context)
+            case = Case(observation, context, self._policy)
         finding = judge_case(case)
         if case_wants_probe(case, finding) and not await self.watch.was_misled(observation):
             with contextlib.suppress(HostUnavailable):

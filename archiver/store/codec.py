@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from archiver.clock import from_stamp, to_stamp
@@ -22,13 +23,13 @@ _COLUMNS = frozenset(
     {"verdict", "reason", "since", "last_look_at", "next_look_at", "last_alive_at"}
     | {"last_alive_by"}
 )
-_NAMES = frozenset(field.name for field in fields(Belief))
-_COUNTERS = tuple(field.name for field in fields(Belief) if field.name not in _COLUMNS)
+_ALL = tuple(field.name for field in fields(Belief))
+_COUNTERS = tuple(name for name in _ALL if name not in _COLUMNS)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Belief):
-        return _differences(value, (field.name for field in fields(Belief)))
+        return _differences(value, _ALL)
     if isinstance(value, datetime):
         return to_stamp(value)
     if isinstance(value, Run):
@@ -38,11 +39,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _differences(belief: Belief, names: Iterable[str]) -> dict[str, Any]:
+def _differences(belief: Belief, names: Sequence[str]) -> dict[str, Any]:
+    read = attrgetter(*names)
     return {
         name: _plain(value)
-        for name in names
-        if (value := getattr(belief, name)) != getattr(_FRESH, name)
+        for name, value, fresh in zip(names, read(belief), read(_FRESH), strict=True)
+        if value is not fresh and value != fresh
     }
 
 
@@ -71,9 +73,7 @@ def _typed(name: str, value: Any) -> Any:
 
 
 def _restore(counters: Mapping[str, Any]) -> Belief:
-    return Belief(
-        **{name: _typed(name, value) for name, value in counters.items() if name in _NAMES}
-    )
+    return Belief(**{name: _typed(name, value) for name, value in counters.items() if name in _ALL})
 
 
 def read_belief(row: sqlite3.Row) -> Belief:

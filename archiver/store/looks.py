@@ -27,7 +27,8 @@ class KnownLink:
     """What the store knows of a link when it is about to be looked at.
 
     `first_good` and `last_good` are what the judge kept of good looks, `chosen` what it kept of
-    the capture chosen for the citation; all opaque here.
+    the capture chosen for the citation; all opaque here. `as_stored`: the columns of its belief
+    and its archive record, to see without reading them whether anything moved.
     """
 
     link_id: int
@@ -44,6 +45,7 @@ class KnownLink:
     cited: bool = True
     archive_record: str = "{}"
     chosen: Mapping[str, Any] | None = None
+    as_stored: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,10 @@ class RecordedLook:
 
 
 _KNOWN = """
-SELECT l.id, l.url, l.wire, l.host, l.verdict, l.reason, l.verdict_since, l.last_look_at,
-       l.next_look_at, l.last_seen_alive_at, l.last_seen_alive_by, l.belief, l.archive_state,
-       l.first_good, l.last_good, l.cited, l.archive_record, h.last_answer_at AS host_answered_at,
+SELECT l.verdict, l.reason, l.verdict_since, l.last_look_at, l.next_look_at,
+       l.last_seen_alive_at, l.last_seen_alive_by, l.belief, l.archive_record,
+       l.id, l.url, l.wire, l.host, l.archive_state,
+       l.first_good, l.last_good, l.cited, h.last_answer_at AS host_answered_at,
        (SELECT json_group_array(json_array(c.source_title, c.publisher)) FROM citations c
          WHERE c.link_id = l.id AND c.gone_at IS NULL) AS cited_as,
        (SELECT k.page FROM citations c JOIN captures k ON k.id = c.chosen_capture_id
@@ -72,6 +75,8 @@ SELECT l.id, l.url, l.wire, l.host, l.verdict, l.reason, l.verdict_since, l.last
 """
 
 
+# The columns that both queries begin with.
+_BELIEF_AND_RECORD = 9
 _HELD = """
 SELECT verdict, reason, verdict_since, last_look_at, next_look_at, last_seen_alive_at,
        last_seen_alive_by, belief, archive_record, id
@@ -114,14 +119,12 @@ class Looks:
         current: list[KnownLink] = []
         for link in asked:
             row = rows.get(link.link_id)
-            belief = link.belief if row is None else read_belief(row)
-            if row is None or (
-                belief == link.belief and row["archive_record"] == link.archive_record
-            ):
+            stored = link.as_stored if row is None else tuple(row)[:_BELIEF_AND_RECORD]
+            if row is None or stored == link.as_stored:
                 current.append(link)
             else:
-                record = row["archive_record"]
-                current.append(replace(link, belief=belief, archive_record=record))
+                moved = replace(link, belief=read_belief(row), as_stored=stored)
+                current.append(replace(moved, archive_record=row["archive_record"]))
         return current
 
     def release(self, holder: str, link_ids: Iterable[int] | None = None) -> None:
@@ -309,7 +312,7 @@ _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _known_link(row: sqlite3.Row) -> KnownLink:
-    cited_as = json.loads(row["cited_as"] or "[]")
+    cited_as = json.loads(row["cited_as"])
     return KnownLink(
         link_id=row["id"],
         url=row["url"],
@@ -325,6 +328,7 @@ def _known_link(row: sqlite3.Row) -> KnownLink:
         cited=bool(row["cited"]),
         archive_record=row["archive_record"],
         chosen=None if row["chosen"] is None else json.loads(row["chosen"]),
+        as_stored=tuple(row)[:_BELIEF_AND_RECORD],
     )
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 _STAMP_LENGTH = len("2026-11-24T12:00:00Z")
 
 
+# A look's moment is written into half a dozen columns, and many looks end in the same second.
+@lru_cache(maxsize=1024)
 def to_stamp(moment: datetime) -> str:
     """Write a moment as `YYYY-MM-DDTHH:MM:SSZ`, the one form that is ever stored."""
     inside = moment if moment.tzinfo is UTC else moment.astimezone(UTC)

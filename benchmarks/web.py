@@ -101,6 +101,8 @@ class Resolver(AbstractResolver):
         family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002
     ) -> list[ResolveResult]:
         """Answer at once, as a cache in memory would."""
+        if not host.endswith(".example"):
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
         return [
             ResolveResult(
                 hostname=host,

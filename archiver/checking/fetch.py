@@ -85,13 +85,14 @@ class Fetcher:
         self._clock = clock
         self._lanes = lanes
         self._guard = AddressGuard(network.allow_private)
-        self.wire = Wire(check, network, self._guard, resolver)
-        self._headers = {
+        self._user_agent = user_agent or check.sent_user_agent
+        headers = {
             "Accept": _ACCEPT,
             "Accept-Language": _ACCEPT_LANGUAGE,
             "Accept-Encoding": _ACCEPT_ENCODING,
-            "User-Agent": user_agent or check.sent_user_agent,
+            "User-Agent": self._user_agent,
         }
+        self.wire = Wire(check, network, self._guard, resolver, headers)
         self._policy = Policy.from_settings(check)
         self._robots = robots if robots is not None else MemoryRobots()
 
@@ -163,9 +164,7 @@ class Fetcher:
         if word := self._refusal(address):
             return Failure(word, False)
         async with self._lanes.hold(address.host) as lane, lane.request():
-            return await self.wire.get(
-                address.wire, self._headers, seconds=seconds, max_body=max_body
-            )
+            return await self.wire.get(address.wire, seconds=seconds, max_body=max_body)
 
     async def probe(
         self, url_wire: str, *, on_page: ReadPage, urgent: bool = False
@@ -204,7 +203,7 @@ class Fetcher:
         seen = await self._travel(
             origin + "/robots.txt", keep, seconds, 5, MAX_BYTES, urgent=urgent
         )
-        robots = read_robots(seen.status, body, self._headers["User-Agent"], now)
+        robots = read_robots(seen.status, body, self._user_agent, now)
         self._robots.put(origin, robots)
         return robots
 
@@ -297,18 +296,16 @@ class Fetcher:
         verify: bool = True,
         fresh: bool = False,
     ) -> Answer | Failure:
-        headers = self._headers
         own = settings_for(self._hosts, journey.address.host)
-        if cookies or (own is not None and own.headers):
-            headers = {**headers, **(own.headers if own is not None else {})}
-            if cookies:
-                headers["Cookie"] = cookies
+        headers = dict(own.headers) if own is not None else {}
+        if cookies:
+            headers["Cookie"] = cookies
         async with lane.request():
             started = time.monotonic()
             journey.looked_at = journey.looked_at or self._clock.now()
             answer = await self.wire.get(
                 journey.address.wire,
-                headers,
+                headers=headers or None,
                 seconds=journey.left,
                 verify=verify,
                 max_body=journey.max_body,

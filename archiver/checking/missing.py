@@ -28,6 +28,8 @@ _WORDS_BETWEEN = 9
 _LETTERS_BETWEEN = 24
 # A heading that says it is no longer than this.
 _LONGEST_HEADING = 110
+# No beginning of a word in `languages` is shorter.
+_FIRST_LETTERS = 3
 
 # A text without any of these words needs no look for `SENTENCES`.
 _SENTENCE_WORDS = frozenset(
@@ -47,6 +49,7 @@ class _Grammar:
     words: Mapping[str, frozenset[int]]
     heading: re.Pattern[str]
     beginnings: tuple[str, ...]
+    first_letters: frozenset[str]
     by_beginning: tuple[tuple[str, int], ...]
     denial_spaced: re.Pattern[str]
     denial_dense: re.Pattern[str]
@@ -114,6 +117,7 @@ def _grammar() -> _Grammar:
         heading=_spaced_pattern(*HEADING_ROW),
         words={word: frozenset(rows) for word, rows in words.items()},
         beginnings=tuple(dict.fromkeys(start for start, _ in beginnings)),
+        first_letters=frozenset(start[:_FIRST_LETTERS] for start, _ in beginnings),
         by_beginning=tuple(dict.fromkeys(beginnings)),
         denial_spaced=re.compile(
             "|".join(
@@ -135,9 +139,11 @@ def may_tell(folded: str) -> bool:
     if not folded.isascii() and _DENSE_LETTER.search(folded):
         return True
     grammar, words = _grammar(), folded.split()
-    return not grammar.words.keys().isdisjoint(words) or any(
-        word.startswith(grammar.beginnings) for word in words
-    )
+    if not grammar.words.keys().isdisjoint(words):
+        return True
+    if grammar.first_letters.isdisjoint([word[:_FIRST_LETTERS] for word in words]):
+        return False
+    return any(word.startswith(grammar.beginnings) for word in words)
 
 
 def tells_missing(text: str) -> str | None:

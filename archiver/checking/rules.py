@@ -322,13 +322,13 @@ def case_wants_probe(case: Case, finding: Finding) -> bool:
     observation, context = case.observation, case.context
     if context.sibling is not None or context.label is not None:
         return False
-    if not case.is_good_status or case.page.kind != "html" or case.is_cited_home:
+    if not case.is_good_status or case.page.kind != "html":
         return False
     if observation.error is not None or observation.page is None:
         return False
     if finding.verdict is Verdict.FAILING:
-        return finding.strength is NONE and bool(finding.signs)
-    if finding.verdict is not Verdict.OK or case.is_protected:
+        return finding.strength is NONE and bool(finding.signs) and not case.is_cited_home
+    if finding.verdict is not Verdict.OK or case.is_protected or case.is_cited_home:
         return False
     if not context.cited_titles:
         return any(sign.category in ("said", "vague") for sign in collect_signs(case))

@@ -208,8 +208,13 @@ class Wire:
         network: NetworkSettings,
         guard: AddressGuard,
         resolver: AbstractResolver | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Take the limits, the proxy and trust settings, the guard, and a resolver to use."""
+        """Take the limits, the proxy and trust settings, the guard, and a resolver to use.
+
+        `headers` go out with every request.
+        """
+        self._headers = headers
         self._connect_timeout = check.connect_timeout.total_seconds()
         self._max_body = check.max_body
         self._proxy = URL(network.proxy) if network.proxy else None
@@ -249,6 +254,7 @@ class Wire:
         session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
+            headers=self._headers,
             read_bufsize=65_536,
             max_line_size=_MAX_HEADER,
             max_field_size=_MAX_HEADER,
@@ -282,9 +288,9 @@ class Wire:
     async def get(
         self,
         wire: str,
-        headers: Mapping[str, str],
         *,
         seconds: float,
+        headers: Mapping[str, str] | None = None,
         verify: bool = True,
         max_body: int | None = None,
         tape: Tape | None = None,
@@ -309,7 +315,7 @@ class Wire:
         self,
         session: aiohttp.ClientSession | None,
         wire: str,
-        headers: Mapping[str, str],
+        headers: Mapping[str, str] | None,
         seconds: float,
         verify: bool,
         max_body: int | None,
@@ -338,7 +344,7 @@ class Wire:
         self,
         session: aiohttp.ClientSession | None,
         wire: str,
-        headers: Mapping[str, str],
+        headers: Mapping[str, str] | None,
         seconds: float,
         verify: bool,
         body: Body,
@@ -380,7 +386,7 @@ class Wire:
         self,
         session: aiohttp.ClientSession | None,
         wire: str,
-        headers: Mapping[str, str],
+        headers: Mapping[str, str] | None,
         seconds: float,
         verify: bool,
         *,

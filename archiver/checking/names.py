@@ -8,15 +8,16 @@ address is not the cited site (reference checking §6 step 5).
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
 
 from aiohttp.abc import AbstractResolver
 
+from archiver.checking.address import PRIVATE_ADDRESS
 from archiver.model import Observation
 
 # Names that have existed for decades; any definite answer about one of them will do.
-_OLD_NAMES = ("example.com", "iana.org", "wikipedia.org")
+OLD_NAMES = ("example.com", "iana.org", "wikipedia.org")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +26,26 @@ class Forgery:
 
     `addresses`: where it leads those names; none when it is honest. `everywhere`: no name that
     surely exists is known to lead elsewhere, so it is more than one search page for lost names.
+    `alone`: nor has any look led elsewhere, so nothing tells a forger from a network that serves
+    every name in one place (a gateway, a rehearsal).
     """
 
     addresses: frozenset[str] = frozenset()
     everywhere: bool = False
+    alone: bool = False
+
+    def beside(self, addresses: Set[str]) -> Forgery:
+        """Return this as it stands beside all addresses that looks have led to so far."""
+        return replace(self, alone=self.everywhere and addresses <= self.addresses)
 
     def misled(self, seen: Observation) -> bool:
         """Say whether a name on the way of this look led to invented addresses and no other.
 
-        Any hop will do: the forger may send its visitors on to a site of its own.
+        Any hop will do: the forger may send its visitors on to a site of its own. Of a place that
+        stands alone only what may not be asked is doubted; what it answers is the vote's to judge.
         """
+        if self.alone and seen.error != PRIVATE_ADDRESS:
+            return False
         return any(found and found <= self.addresses for found in seen.addresses)
 
     def spoils(self, seen: Observation) -> bool:
@@ -51,7 +62,7 @@ def may_be_spoilt(seen: Observation) -> bool:
 
 
 async def ask_forgery(
-    resolver: AbstractResolver, name: str, old_names: Sequence[str] = _OLD_NAMES
+    resolver: AbstractResolver, name: str, old_names: Sequence[str] = OLD_NAMES
 ) -> Forgery:
     """Find out what the resolver invents for a name that cannot exist.
 
@@ -76,7 +87,7 @@ async def addresses_of(resolver: AbstractResolver, name: str) -> frozenset[str]:
     return frozenset(one["host"] for one in found)
 
 
-async def resolver_answers(resolver: AbstractResolver, names: Sequence[str] = _OLD_NAMES) -> bool:
+async def resolver_answers(resolver: AbstractResolver, names: Sequence[str] = OLD_NAMES) -> bool:
     """Say whether the resolver gives a definite answer, good or bad, for any name.
 
     "There is no such name" is one; `EAI_AGAIN` and silence are not.

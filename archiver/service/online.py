@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from archiver.checking.fetch import Fetcher
-from archiver.checking.names import HONEST, Forgery, ask_forgery, may_be_spoilt, resolver_answers
+from archiver.checking.names import (
+    HONEST,
+    OLD_NAMES,
+    Forgery,
+    ask_forgery,
+    may_be_spoilt,
+    resolver_answers,
+)
 from archiver.checking.online import (
     Ballot,
     Canaries,
@@ -33,6 +40,8 @@ _CANARIES = 4
 _FEWEST_STAND_INS = 3
 _ANSWER_HOLDS_SECONDS = 60.0
 _RESOLVER_SECONDS = 10.0
+# A few tell already that not every name leads to one place.
+_MOST_ADDRESSES = 64
 _LATELY = timedelta(days=14)
 # Pages that many hosts share for good reasons.
 _SHARED_PAGES = frozenset({"parked", "challenge", "default-page", "suspended", "maintenance"})
@@ -53,13 +62,15 @@ class Watch:
         self._forgery = HONEST
         self._forgery_asked_at = float("-inf")
         self._asking_forgery = asyncio.Lock()
+        self._addresses: set[str] = set()
         self.offline = False
         self.why = ""
 
     async def vote(self, batch: Sequence[Seen]) -> Vote:
         """Say which looks of a batch are no evidence, and remember whether we are online."""
         ballots = [self._ballot(seen) for seen in batch]
-        first_run = not self._desk.store.looks.any_answer()
+        first_run = not self._desk.store.hosts.any_answer()
+        self._note_addresses(seen.observation for seen in batch)
         forgery = await self._forgery_behind(ballots)
         failed = any(one.failed_below_http for one in ballots)
         misled = any(forgery.misled(one.observation) for one in ballots)
@@ -140,7 +151,13 @@ class Watch:
             if now - self._forgery_asked_at >= _ANSWER_HOLDS_SECONDS:
                 self._know_forgery(await self._ask_forgery())
                 self._forgery_asked_at = now
-            return self._forgery
+            return self._forgery.beside(self._addresses)
+
+    def _note_addresses(self, looks: Iterable[Observation]) -> None:
+        """Remember some of the addresses that names led to."""
+        for look in looks:
+            if len(self._addresses) < _MOST_ADDRESSES:
+                self._addresses.update(*look.addresses)
 
     async def was_misled(self, seen: Observation) -> bool:
         """Say whether a look ended where only names that do not exist lead: not at its site."""
@@ -148,9 +165,10 @@ class Watch:
 
     async def _ask_forgery(self) -> Forgery:
         letters = "".join(secrets.choice(string.ascii_lowercase) for _ in range(24))
+        known = (*OLD_NAMES, *self._desk.store.hosts.that_answered(_FEWEST_STAND_INS))
         try:
             async with asyncio.timeout(_RESOLVER_SECONDS), lent(self._desk.resolver) as resolver:
-                return await ask_forgery(resolver, f"{letters}.example.com")
+                return await ask_forgery(resolver, f"{letters}.example.com", known)
         except TimeoutError:
             return HONEST
 

@@ -116,6 +116,23 @@ class Hosts:
             [host, int(present)],
         )
 
+    def that_answered(self, limit: int) -> list[str]:
+        """Return some of the hosts that gave an answer last."""
+        return [
+            row["host"]
+            for row in self._database.rows(
+                "SELECT host FROM hosts WHERE last_answer_at IS NOT NULL"
+                " ORDER BY last_answer_at DESC LIMIT ?",
+                [limit],
+            )
+        ]
+
+    def any_answer(self) -> bool:
+        """Say whether any host ever gave us an answer."""
+        return bool(
+            self._database.value("SELECT count(*) FROM hosts WHERE last_answer_at IS NOT NULL")
+        )
+
 
 def _moment(text: str | None) -> datetime | None:
     return from_stamp(text) if text else None

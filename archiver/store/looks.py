@@ -300,12 +300,6 @@ class Looks:
             )
         ]
 
-    def any_answer(self) -> bool:
-        """Say whether any host ever gave us an answer."""
-        return bool(
-            self._database.value("SELECT count(*) FROM hosts WHERE last_answer_at IS NOT NULL")
-        )
-
 
 # Made once: `json.dumps` with arguments of its own builds an encoder for every call.
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

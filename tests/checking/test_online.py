@@ -240,6 +240,17 @@ def test_when_every_name_leads_to_the_forger_we_are_offline() -> None:
     assert voided(answered, forgery=LEADS_ALL_ASTRAY) == (Label.CAPTIVE_PORTAL, [*range(9)])
 
 
+def test_where_every_name_has_always_led_to_one_place_its_answers_are_judged_like_any() -> None:
+    gateway = LEADS_ALL_ASTRAY.beside({"198.51.100.7"})
+    answered = [led_to("198.51.100.7", host=f"h{number}.example") for number in range(3)]
+    assert voided(answered, forgery=gateway) == (Label.ONLINE, [])
+    refused = led_to("198.51.100.7", error="private-address")
+    assert voided([*answered, refused], forgery=gateway) == (Label.ONLINE, [3])
+    assert voided([refused], forgery=gateway) == (Label.CAPTIVE_PORTAL, [0])
+    moved = LEADS_ALL_ASTRAY.beside({"198.51.100.7", "192.0.2.1"})
+    assert voided(answered, forgery=moved) == (Label.CAPTIVE_PORTAL, [0, 1, 2])
+
+
 def test_nothing_but_lost_names_in_a_batch_is_not_being_offline() -> None:
     batch = [led_to("198.51.100.7", host=f"h{number}.example") for number in range(6)]
     assert voided(batch, forgery=LOSES_NAMES) == (Label.ONLINE, [0, 1, 2, 3, 4, 5])

@@ -31,6 +31,7 @@ from archiver.service.checking import Checking
 from archiver.service.duties import Duties
 from archiver.service.explain import why_in_words
 from archiver.service.rebuild import differences
+from archiver.service.rounds import look_at
 from archiver.service.status import status
 from tests.service.small_web import Service, small_web
 
@@ -561,6 +562,25 @@ async def test_when_every_name_leads_to_the_forger_this_machine_is_offline(tmp_p
         await daemon.duties.check()
         assert status(daemon.service.desk)["online"] is True
         assert all(daemon.service.word(site) == "ok/ok" for site in daemon.service.web.sites)
+
+
+async def test_a_command_alone_tells_a_lost_name_by_the_hosts_that_answered_before(
+    tmp_path: Path,
+) -> None:
+    resolver = Forging()
+    async with (
+        forging(search_page) as forger,
+        lived_a_fortnight(tmp_path, pages(Weather(), 3), resolver=resolver) as daemon,
+    ):
+        service, lost = daemon.service, daemon.service.web.sites[2]
+        first = daemon.last_look()
+        resolver.forger, resolver.forges = ("127.0.0.9", forger.port), True
+        resolver.lost = {lost.host, *_OLD_NAMES}
+        async with Checking(service.desk) as checking:
+            await look_at(checking, [service.link(lost)])
+        assert daemon.reasons_since(first) == {(None, "offline")}
+        assert status(service.desk)["online"] is True
+        assert service.word(lost) == "ok/ok"
 
 
 async def test_the_resolver_is_asked_for_a_lost_name_only_where_a_look_lacks_its_title(

@@ -7,16 +7,18 @@ copied]
 
 from __future__ import annotations
 
+# An apostrophe is folded into a space: "doesn't" is "doesn t".
 ENGLISH_DENIALS = (
-    "not found|not be found|n t be found|not exist*|n t exist*|n t seem to exist|"
+    "not found|not be found|cannot be found|t be found|not exist*|t exist*|t seem to exist|"
     "no longer exist*|no longer available|no longer here|no longer online|no longer active|"
-    "not available|n t available|not be located|n t be located|n t find|not find|cannot find|"
+    "not available|not be located|cannot be located|t be located|t find|not find|"
+    "cannot find|cannot be displayed|"
     "unable to find|not locate|unable to locate|has been removed|was removed|been deleted|"
     "was deleted|has been unpublished|been taken down|has expired|may have been moved|"
     "might have been moved|may have moved|has been moved|have been removed|been withdrawn|"
-    "does not match|missing|gone missing|n t here|is gone|are looking for|were looking for|"
+    "does not match|missing|gone missing|t here|is gone|are looking for|were looking for|"
     "re looking for|was not here|is lost|never existed|may have been deleted|been archived|"
-    "we lost|not in our|failed to find|not seem to exist|not appear to exist|been retired"
+    "we lost|ve lost|not in our|failed to find|not seem to exist|not appear to exist|been retired"
 )
 # What is said of these in a heading of a page is said of the page; in a text it is news.
 HEADING_ROW = (

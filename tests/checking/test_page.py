@@ -249,9 +249,9 @@ def test_a_hostile_page_costs_no_more_than_a_large_one(name):
     body = HOSTILE[name].encode()
     best = 9.0
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         page = read_page(body, "text/html", truncated=True)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     assert isinstance(page, PageFacts)
     assert best < 0.1
 

@@ -80,6 +80,10 @@ def test_titles_split_where_site_names_are_joined():
     [
         "The page you are looking for doesn't exist.",
         "Sorry, we could not find that page",
+        "This page doesn’t exist",
+        "This page can't be found",
+        "The page cannot be found",
+        "Oh no, we've lost this page",
         "Diese Seite gibt es leider nicht mehr",
         "Oups, cette page n’existe plus",
         "La página que buscas no existe",
@@ -124,6 +128,7 @@ def test_a_language_says_that_a_page_is_missing(text):
         "Le président n'existe que par le vote",
         "Робот научился искать людей под завалами",
         "人工知能の規制を強化へ",
+        "This content isn't available because you don't have permission",
         "Why cool URIs don't change, and what to do when they do in a large organisation",
     ],
 )

@@ -38,14 +38,22 @@ _CHALLENGE_HEADERS: tuple[tuple[str, str, tuple[int, ...]], ...] = (
 )
 
 
+_CHALLENGE_NAMES = frozenset(name for name, _, _ in _CHALLENGE_HEADERS)
+
+
+def _has_challenge_header(case: Case) -> bool:
+    headers = case.observation.headers
+    return any(
+        headers.get(name, "").lower().startswith(start)
+        for name, start, statuses in _CHALLENGE_HEADERS
+        if name in headers and (not statuses or case.status in statuses)
+    )
+
+
 def challenge(case: Case) -> Finding | None:
     headers = case.observation.headers
-    for name, start, statuses in _CHALLENGE_HEADERS:
-        value = headers.get(name)
-        if value is None or (statuses and case.status not in statuses):
-            continue
-        if value.lower().startswith(start):
-            return case.blocked("challenge")
+    if not _CHALLENGE_NAMES.isdisjoint(headers) and _has_challenge_header(case):
+        return case.blocked("challenge")
     if "anubis-auth" in headers.get("set-cookie", "") and case.is_small:
         return case.blocked("challenge")
     if case.is_good_status and case.carries_title:

@@ -17,6 +17,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, cast
 
 import aiohttp
@@ -429,8 +430,7 @@ def _limits(seconds: float, connect: float) -> aiohttp.ClientTimeout:
 
 
 def _too_many_headers(response: aiohttp.ClientResponse) -> bool:
-    size = sum(len(name) + len(value) for name, value in response.raw_headers)
-    return size > _MAX_HEADER_BYTES
+    return sum(map(len, chain.from_iterable(response.raw_headers))) > _MAX_HEADER_BYTES
 
 
 def _location(response: aiohttp.ClientResponse) -> bytes | None:
@@ -448,8 +448,9 @@ def _leads_on(response: aiohttp.ClientResponse) -> bool:
 def _plain_headers(response: aiohttp.ClientResponse) -> dict[str, str]:
     plain: dict[str, str] = {}
     for name, value in response.headers.items():
-        text = value
-        if not value.isascii():
-            text = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        plain.setdefault(name.lower(), text)
+        plain.setdefault(name.lower(), value if value.isascii() else _mended(value))
     return plain
+
+
+def _mended(value: str) -> str:
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -15,7 +15,7 @@ from typing import Any
 
 from archiver.clock import to_stamp
 from archiver.model import Belief, Finding, Observation, Vantage
-from archiver.store.codec import belief_text, read_belief
+from archiver.store.codec import as_json, belief_text, read_belief
 from archiver.store.database import Database
 
 # A claim this old was left by a process that died.
@@ -301,10 +301,6 @@ class Looks:
         ]
 
 
-# Made once: `json.dumps` with arguments of its own builds an encoder for every call.
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
 def _known_link(row: sqlite3.Row) -> KnownLink:
     cited_as = json.loads(row["cited_as"])
     return KnownLink(
@@ -347,7 +343,7 @@ def _link_row(look: RecordedLook) -> tuple[Any, ...]:
     return (
         *_belief_columns(look.belief),
         *(counts, seen.final_url, seen.status),
-        *(None if look.good is None else _json(look.good), look.link.link_id),
+        *(None if look.good is None else as_json(look.good), look.link.link_id),
     )
 
 
@@ -377,8 +373,8 @@ def _look_row(look_id: int, look: RecordedLook, run_id: int | None) -> tuple[Any
     return (
         *(look_id, look.link.link_id, to_stamp(seen.looked_at), seen.vantage.value),
         *(seen.status, seen.error, seen.final_url),
-        "[]" if not hops else _json([[hop.status, hop.url] for hop in hops]),
+        "[]" if not hops else as_json([[hop.status, hop.url] for hop in hops]),
         *(round(seen.duration, 3), seen.content_type, seen.page.title if seen.page else None),
         *(None if finding.verdict is None else finding.verdict.value, finding.reason),
-        *(_json(look.facts), run_id, finding.strength.value),
+        *(as_json(look.facts), run_id, finding.strength.value),
     )

@@ -28,7 +28,8 @@ import time
 import tracemalloc
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, time as time_of_day
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from pathlib import Path
 from statistics import median
 
@@ -74,8 +75,8 @@ formats = ["html", "json"]
 """
 
 
-class TookTooLong(Exception):
-    """The real time that was given is over."""
+class Ended(Exception):
+    """The soak did not come to its end; says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +109,14 @@ def intervals(schedule: ScheduleSettings) -> dict[str, timedelta]:
 
 
 @contextlib.asynccontextmanager
-async def service(desk: Desk, firings: Firings) -> AsyncIterator[None]:
+async def service(desk: Desk, firings: Firings) -> AsyncIterator[asyncio.Task[None]]:
     """Run the daemon around a block, and end it as systemd would."""
     archiver.daemon.REQUEST_PAUSE_SECONDS = _REQUEST_PAUSE_SECONDS
     daemon = Daemon(desk, reload=lambda: desk.loaded)
     daemon._scheduler.add_listener(firings.hear, EVENT_JOB_SUBMITTED | EVENT_JOB_MAX_INSTANCES)
     running = asyncio.create_task(daemon.run())
     try:
-        yield
+        yield running
     finally:
         if not running.done():
             os.kill(os.getpid(), signal.SIGTERM)
@@ -134,14 +135,16 @@ async def check_beside(desk: Desk, choice: random.Random) -> None:
 
 
 async def live(given: Given, clock: SoakClock, folder: Path) -> Soak:
-    """Live through all days; returns what was seen. Raises TookTooLong."""
+    """Live through all days; returns what was seen. Raises Ended."""
     mistakes = Mistakes()
     logging.getLogger().addHandler(mistakes)
     asyncio.get_running_loop().set_exception_handler(
         lambda _loop, context: mistakes.said.append(f"{context['message']}: {context!r}")
     )
     delay = 5.0
+    bare = status_mb("VmRSS")
     async with world(folder, clock, given.links, delay) as opened:
+        servers = status_mb("VmRSS") - bare
         loaded = configured(folder, opened)
         assert loaded.settings.check.host_delay.total_seconds() == delay
         lock = DaemonLock(loaded.database_path)
@@ -152,21 +155,30 @@ async def live(given: Given, clock: SoakClock, folder: Path) -> Soak:
             stack.callback(store.close)
             desk = Desk(loaded, store, clock=clock, resolver=opened.web.resolver(), holder="run:1")
             watch, firings = Watch(store, Looks(store, clock)), Firings(clock)
-            print(f"{status_mb('VmRSS'):.0f} MB before the service starts", flush=True)
-            async with service(desk, firings):
-                await _days(given, clock, opened, desk, watch)
+            async with service(desk, firings) as running:
+                await _days(given, clock, opened, desk, watch, running)
                 fired = firings.told(intervals(loaded.settings.schedule))
             _tell_bytes(watch)
+            wrong = tuple(opened.wrong_beliefs(store))
     return Soak(
         watch.samples,
         fired,
+        servers_mb=servers,
         requests=opened.requests,
         too_close=opened.too_close,
         mistakes=tuple(mistakes.said),
+        wrong=wrong,
     )
 
 
-async def _days(given: Given, clock: SoakClock, opened: World, desk: Desk, watch: Watch) -> None:
+async def _days(
+    given: Given,
+    clock: SoakClock,
+    opened: World,
+    desk: Desk,
+    watch: Watch,
+    running: asyncio.Task[None],
+) -> None:
     choice, began = random.Random(given.days), time.monotonic()
     for day in range(given.days):
         if day == MONTH and given.trace:
@@ -180,12 +192,17 @@ async def _days(given: Given, clock: SoakClock, opened: World, desk: Desk, watch
             hours.append(glance())
             if day % 7 == 3 and hour == 10:
                 await check_beside(desk, choice)
+        if running.done():
+            raise Ended(f"the service ended by itself on day {day + 1}") from running.exception()
         await opened.pass_a_day()
         if day % 7 == 6:
             opened.pass_a_week()
         _tell(watch.sample(hours), time.monotonic() - began)
         if time.monotonic() - began > given.minutes * 60:
-            raise TookTooLong(f"{day + 1} of {given.days} days took {given.minutes:g} minutes")
+            raise Ended(
+                f"{day + 1} of {given.days} days took {given.minutes:g} minutes: allow more with"
+                " --minutes, or ask for less with --days or --links"
+            )
     if given.trace and given.days > MONTH:
         for one in tracemalloc.take_snapshot().compare_to(before, "lineno")[:25]:
             print(one)
@@ -243,9 +260,7 @@ def table(soak: Soak) -> list[list[str]]:
 
 
 def _counts(month: list[Sample] | tuple[Sample, ...]) -> list[list[int]]:
-    return [
-        [getattr(one, name) for one in month] for name in ("descriptors", "threads", "tasks")
-    ]
+    return [[getattr(one, name) for one in month] for name in ("descriptors", "threads", "tasks")]
 
 
 def show(soak: Soak, judged: list[Judged]) -> None:
@@ -261,7 +276,9 @@ def show(soak: Soak, judged: list[Judged]) -> None:
         )
     print()
     for one in judged:
-        print(f"{'met   ' if one.met else 'MISSED'} {one.name}: {one.seen} (allowed: {one.allowed})")
+        print(
+            f"{'met   ' if one.met else 'MISSED'} {one.name}: {one.seen} (allowed: {one.allowed})"
+        )
         if not one.met:
             print(f"       {one.advice}")
 
@@ -296,8 +313,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         try:
             soak = run(live(given, clock, Path(folder)), loop)
-        except TookTooLong as error:
-            print(f"{error}: allow more with --minutes, or ask for less with --days or --links")
+        except Ended as error:
+            print(error)
             return 1
     judged = judge(soak, promise(_DOCUMENT.read_text(encoding="utf-8")))
     show(soak, judged)

@@ -154,9 +154,7 @@ class Looks:
             day.due += 1
 
     def _came_today(self, link_id: int) -> bool:
-        seen = self._store.database.value(
-            "SELECT first_seen_at FROM links WHERE id = ?", [link_id]
-        )
+        seen = self._store.database.value("SELECT first_seen_at FROM links WHERE id = ?", [link_id])
         return bool(seen > to_stamp(self.day.ends - _DAY))
 
 

@@ -23,9 +23,10 @@ from archiver.demo.hosts import SITES
 from archiver.demo.manners import Served, violations
 from archiver.demo.raw import Pace
 from archiver.demo.seen import Seen
-from archiver.demo.sites import ALIVE, GONE, Site, everywhere, soft, to_article
+from archiver.demo.sites import ALIVE, GONE, Site, agrees, everywhere, soft, to_article
 from archiver.demo.wayback import See, WaybackStandIn
 from archiver.demo.web import MisbehavingWeb
+from archiver.store import Store
 
 # Servers that hang do so for longer than a look may take (30 s), all in simulated time.
 _PACE = Pace(hold=45.0, drip=1.0)
@@ -52,23 +53,24 @@ def _dies(number: int) -> Behaviour:
 
 
 _SERVER_ERROR = everywhere(pages.SERVER_ERROR, 500)
-# Of a thousand links: pages that share a host with others, whatever these do.
-_SHARED: Sequence[tuple[int, Behaviour | None]] = (
-    (754, ALIVE),
-    (70, until(_LONG_AGO, ALIVE, GONE)),
-    (50, None),  # dies while the soak runs, each on a day of its own
-    (20, soft("en")),
-    (30, everywhere(pages.document("403", "<h1>403</h1>"), 403)),
-    (15, _SERVER_ERROR),
-    (15, every_third_day(ALIVE, _SERVER_ERROR)),
+# Of a thousand links: pages that share a host with others, whatever these do; and what is
+# believed of them in the end, as in the demo's table.
+_SHARED: Sequence[tuple[int, Behaviour | None, str]] = (
+    (754, ALIVE, "ok/"),
+    (70, until(_LONG_AGO, ALIVE, GONE), "dead/http-404"),
+    (50, None, "ok|failing|dead/"),  # dies while the soak runs, each on a day of its own
+    (20, soft("en"), "dead/"),
+    (30, everywhere(pages.document("403", "<h1>403</h1>"), 403), "blocked/"),
+    (15, _SERVER_ERROR, "failing/http-5xx"),
+    (15, every_third_day(ALIVE, _SERVER_ERROR), "ok|failing/"),
 )
 # Of a thousand links: what takes a whole host, and the name of such hosts.
-_ALONE: Sequence[tuple[int, str, Behaviour]] = (
-    (30, "moved", to_article((301, "http://{host}/kept/{slug}"))),
-    (4, "silent", steady(Fault.SILENT)),
-    (4, "reset", steady(Fault.RESET)),
-    (4, "refused", steady(Fault.REFUSED)),
-    (4, "nameless", steady(Fault.NAME_GONE)),
+_ALONE: Sequence[tuple[int, Behaviour, str, str]] = (
+    (30, to_article((301, "http://{host}/kept/{slug}")), "moved/", "moved"),
+    (4, steady(Fault.SILENT), "failing/read-timeout", "silent"),
+    (4, steady(Fault.RESET), "dead/reset", "reset"),
+    (4, steady(Fault.REFUSED), "dead/refused", "refused"),
+    (4, steady(Fault.NAME_GONE), "dead/dns-gone", "nameless"),
 )
 
 
@@ -77,23 +79,23 @@ def generated_sites(count: int, seed: int = 7) -> list[Site]:
     source = random.Random(seed)
     weights = [1 / (rank + 3) ** 0.7 for rank in range(max(1, count // 7))]
     hosts = source.choices(range(len(weights)), weights, k=count)
-    shares, shared = [share for share, _ in _SHARED], [behaviour for _, behaviour in _SHARED]
-    alone = [(name, page) for share, name, page in _ALONE for _ in range(share * count // 1000)]
+    shares = [row[0] for row in _SHARED]
+    alone = [row[1:] for row in _ALONE for _ in range(row[0] * count // 1000)]
     sites = []
     for number, host in enumerate(hosts):
         if number < len(alone):
-            name, behaviour = f"{alone[number][0]}-{number}.example", alone[number][1]
-            scheme = "http"
+            behaviour, belief, kind = alone[number]
+            name, scheme = f"{kind}-{number}.example", "http"
         else:
-            name = f"paper-{host}.example"
-            behaviour = source.choices(shared, shares)[0] or _dies(number)
-            scheme = "https" if host % 8 == 0 else "http"
+            _, shared, belief = source.choices(_SHARED, shares)[0]
+            behaviour = shared or _dies(number)
+            name, scheme = f"paper-{host}.example", "https" if host % 8 == 0 else "http"
         title = " ".join(source.sample(_WORDS, 5)).capitalize() + f" {number}"
         before = source.randrange(100) < _CAPTURED_BEFORE
-        crawled = (-150 - number % 900,) if before else ()
-        sites.append(
-            Site(name, title, behaviour, "", "", "", scheme=scheme, crawled=crawled)
-        )
+        # Spread over a year, as a timeline that has been looked after for long: a living page
+        # is captured anew once a year.
+        crawled = (-5 - number % 360,) if before else ()
+        sites.append(Site(name, title, behaviour, "", belief, "", scheme=scheme, crawled=crawled))
     source.shuffle(sites)
     return sites
 
@@ -106,6 +108,7 @@ class World:
     web: MisbehavingWeb
     archive: WaybackStandIn
     events: list[Path]
+    later: frozenset[Site]
     reserve: Iterator[Site]
     delay: float
     too_close: int = 0
@@ -133,6 +136,18 @@ class World:
                     headers["location"] = seen.location
                 self.archive.add_capture(crawl.url, crawl.at, seen.status, seen.body, headers)
         self._crawled = today
+
+    def wrong_beliefs(self, store: Store) -> Iterator[str]:
+        """Yield the generated links cited from the beginning that are believed what they are not.
+
+        The demo's own table of beliefs holds on one day of its rehearsal, not months later.
+        """
+        for site in self.web.sites[len(SITES) :]:
+            link = store.queries.link_by_url(site.url)
+            if link is None or not link["cited"] or site in self.later:
+                continue
+            if not agrees(site.belief, link["verdict"], link["reason"]):
+                yield f"{site.url} is {link['verdict']}/{link['reason']}, not {site.belief}"
 
     def _judge_manners(self) -> None:
         """Count requests that came too close to the one before, also to one of yesterday."""
@@ -203,7 +218,7 @@ async def world(folder: Path, clock: SoakClock, links: int, delay: float) -> Asy
             events = write_events(folder / "events", now, clock.now())
             # The last four are the demo's troubled ones; those of its own sites come first.
             mine = [path for path in events[len(SITES) // 4 + 1 : -4] if path.suffix == ".md"]
-            opened = World(folder, web, archive, mine, iter(later), delay)
+            opened = World(folder, web, archive, mine, frozenset(later), iter(later), delay)
             opened.let_others_crawl()
             yield opened
         finally:

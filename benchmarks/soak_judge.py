@@ -157,14 +157,16 @@ def last(samples: Sequence[Sample]) -> Sequence[Sample]:
 
 
 def _memory(soak: Soak, _promised: Promise, limits: Limits) -> Judged:
-    before = median(one.rss_mb for one in settled(soak.samples))
-    after = median(one.rss_mb for one in last(soak.samples))
+    first, end = settled(soak.samples), last(soak.samples)
+    before = median(one.rss_mb for one in first)
+    after = median(one.rss_mb for one in end)
+    a_month = (after - before) * MONTH / max(1, end[0].day - first[0].day)
     most = max(limits.memory_mb, limits.memory_share * before)
     return Judged(
         "memory after the first month",
-        after - before <= most,
-        f"{before:.1f} MB, then {after:.1f} MB ({after - before:+.1f})",
-        f"+{most:.1f} MB",
+        a_month <= most,
+        f"{before:.1f} MB, then {after:.1f} MB ({a_month:+.1f} MB a month)",
+        f"+{most:.1f} MB a month",
         "something is kept for ever: run with --trace and see which lines allocate it",
     )
 

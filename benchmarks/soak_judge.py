@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from statistics import median
 
 MONTH = 30
+# What the service's connection may keep of the database (`archiver.store.database`).
+CACHE_BYTES = 32_000 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Soak:
-    """All that was seen; `servers_mb` is what web and archive needed before the service began."""
+    """All that was seen; `servers_mb` is what is not the service's own."""
 
     samples: Sequence[Sample]
     firings: Mapping[str, Firing]
@@ -118,9 +121,10 @@ class Limits:
     """What is allowed, and why so much.
 
     Memory: caches that fill (LRU of a few thousand titles and phrases) do so in the first
-    month. Descriptors: a look or an archive request may be under way in every hour of a day.
-    Lateness of a schedule: how long the loop may be held by one settled batch. Lateness of a
-    look: the check's interval of ten minutes, and the queue of the host with the most links.
+    month; SQLite's takes longer and is left out. Descriptors: a look or an archive request may
+    be under way in every hour of a day. Lateness of a schedule: how long the loop may be held by
+    one settled batch. Lateness of a look: the check's interval of ten minutes, and the queue of
+    the host with the most links.
     """
 
     memory_mb: float = 5.0
@@ -145,27 +149,31 @@ def judge(soak: Soak, promised: Promise, limits: Limits | None = None) -> list[J
     return [gate(soak, promised, limits or Limits()) for gate in GATES]
 
 
-def settled(samples: Sequence[Sample]) -> Sequence[Sample]:
-    """Return the samples of the first full days after the first month."""
-    rest = samples[MONTH:]
-    return rest[: max(1, min(MONTH, len(rest) // 2))]
+def beyond_cache(sample: Sample) -> float:
+    """Return the memory in MB that is not SQLite's cache, which fills as the database grows."""
+    return sample.rss_mb - min(sample.database, CACHE_BYTES) / 1e6
 
 
-def last(samples: Sequence[Sample]) -> Sequence[Sample]:
-    """Return the samples of the last month, or of as many days as `settled` has."""
-    return samples[-len(settled(samples)) :]
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """Return the slope of a line through points, as the median over all pairs of them.
+
+    Memory goes up and down by some MB from day to day; single days move this hardly.
+    """
+    return median(
+        (second[1] - first[1]) / (second[0] - first[0]) for first, second in combinations(points, 2)
+    )
 
 
 def _memory(soak: Soak, _promised: Promise, limits: Limits) -> Judged:
-    first, end = settled(soak.samples), last(soak.samples)
-    before = median(one.rss_mb for one in first)
-    after = median(one.rss_mb for one in end)
-    a_month = (after - before) * MONTH / max(1, end[0].day - first[0].day)
-    most = max(limits.memory_mb, limits.memory_share * before)
+    days = soak.samples[MONTH:]
+    first, *_, end = (median(one.rss_mb for one in month) for month in months(soak.samples))
+    a_month = MONTH * slope([(one.day, beyond_cache(one)) for one in days])
+    most = max(limits.memory_mb, limits.memory_share * median(one.rss_mb for one in days))
     return Judged(
         "memory after the first month",
         a_month <= most,
-        f"{before:.1f} MB, then {after:.1f} MB ({a_month:+.1f} MB a month)",
+        f"{a_month:+.1f} MB a month beyond SQLite's cache"
+        f" ({first:.0f} MB in the first month, {end:.0f} MB in the last)",
         f"+{most:.1f} MB a month",
         "something is kept for ever: run with --trace and see which lines allocate it",
     )
@@ -176,7 +184,7 @@ def _peak(soak: Soak, promised: Promise, _limits: Limits) -> Judged:
     return Judged(
         "peak memory of the service",
         peak <= promised.memory_mb,
-        f"{peak:.0f} MB, beside {soak.servers_mb:.0f} MB of web and archive",
+        f"{peak:.0f} MB, beside {soak.servers_mb:.0f} MB of web, archive and soak",
         f"{promised.memory_mb:.0f} MB (docs/operating.md)",
         "find what a duty holds at once, or correct the document",
     )

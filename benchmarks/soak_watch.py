@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +38,18 @@ def status_mb(name: str) -> float:
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024 / 1e6
     raise RuntimeError(f"no {name} in /proc/self/status; the soak needs Linux")
+
+
+def service_alone_mb() -> float:
+    """Return what a process needs that has loaded the service, and nothing of the soak."""
+    script = (
+        "import archiver.cli.run, archiver.cli.opening, archiver.daemon\n"
+        "print(open('/proc/self/status').read().split('VmRSS:')[1].split()[0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    return int(done.stdout) * 1024 / 1e6
 
 
 class Mistakes(logging.Handler):

@@ -9,9 +9,10 @@ VENV := .venv
 WAYBACK_VENV := .venv-wayback
 BIN := $(VENV)/bin
 WORKERS ?= 2
+SOAK ?= --days 90
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-wayback lint bench docs clean
+.PHONY: help run demo test test-wayback lint bench soak docs clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*##/make \1\t/p' $(MAKEFILE_LIST)
@@ -39,6 +40,9 @@ lint: $(VENV)/.stamp-test  ## Style and types
 bench: $(VENV)/.stamp-test  ## Measure, and print the tables of benchmarks/
 	@failed=0; for script in benchmarks/bench_*.py; do \
 		echo "== $$script"; $(BIN)/python "$$script" || failed=1; done; exit $$failed
+
+soak: $(VENV)/.stamp-test  ## Three months of the service in ten minutes: nothing grows or drifts
+	$(BIN)/python benchmarks/soak.py $(SOAK)
 
 docs: $(VENV)/.stamp-run  ## Write anew what the documents say of commands and reasons
 	$(BIN)/python docs/generate.py

@@ -33,6 +33,8 @@ SLOT_PAUSE = timedelta(seconds=20)
 RETRY_AFTER_CAP = HOUR
 
 READS, SUBMITS = "reads", "submits"
+# Why a submission waits for its turn when no other may begin before it either.
+SLOTS, PER_MINUTE = "slots", "per-minute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,7 @@ def allow_submit(
         return WaitUntil(budget.renews_at, "daily-budget")
     slots = limits.slots if backend == "spn2" else 1
     if usage.running >= slots:
-        return WaitUntil(now + SLOT_PAUSE, "slots", is_pace=True)
+        return WaitUntil(now + SLOT_PAUSE, SLOTS, is_pace=True)
     per_minute = limits.submits_per_minute if backend == "spn2" else limits.anonymous_per_minute
     gap = _host_gap(usage, now) if host else None
     return _minute(usage, per_minute, now) or gap or Allowed()
@@ -229,7 +231,7 @@ def _minute(usage: Usage, per_minute: int, now: datetime) -> WaitUntil | None:
     past = [each for each in usage.recent if each <= now]
     if not past or now - max(past) >= gap:
         return None
-    return WaitUntil(max(past) + gap, "per-minute", is_pace=True)
+    return WaitUntil(max(past) + gap, PER_MINUTE, is_pace=True)
 
 
 def _host_gap(usage: Usage, now: datetime) -> WaitUntil | None:

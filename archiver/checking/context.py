@@ -60,11 +60,15 @@ class GoodLook:
     title: str = ""
     fingerprint: str = ""
     text_length: int = 0
-    opening: str = ""
 
     def to_facts(self) -> dict[str, Any]:
         """Return this as JSON-ready data; defaults are left out."""
         return _compact(self)
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> GoodLook:
+        """Read back what `to_facts` gave; unknown keys (older databases have some) are ignored."""
+        return cls(**_known_fields(cls, facts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +109,17 @@ class Context:
             )
         for name in ("first_good", "last_good", "chosen"):
             if (look := values.get(name)) is not None:
-                values[name] = GoodLook(**_known_fields(GoodLook, look))
+                values[name] = GoodLook.from_facts(look)
         return cls(**values)
 
 
 def good_look(observation: Observation) -> GoodLook:
-    """Keep of a good look what drift is measured against."""
+    """Keep of a good look what drift is measured against.
+
+    Every later look of the link stores it again, so nothing is kept that no rule reads.
+    """
     page = observation.page or PageFacts()
-    return GoodLook(page.title[:300], page.fingerprint, page.text_length, page.opening[:200])
+    return GoodLook(page.title[:300], page.fingerprint, page.text_length)
 
 
 def observation_to_facts(observation: Observation, context: Context) -> dict[str, Any]:

@@ -189,6 +189,8 @@ class MisbehavingWeb:
                 # Out of file descriptors: wait until clients have given some back.
                 await asyncio.sleep(self._pace.drip)
                 continue
+            # Or the system would hold an answer back for 40 ms behind the end of a handshake.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._keep(self._attend(connection, door, tls))
 
     async def _attend(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 
 from archiver.archiving import pacing
@@ -68,6 +68,9 @@ class Archiving:
         self._playing = Playing(desk, self._policy, self._clients, self._breakers, self._keeping)
         self._submitting = Submitting(desk, self._clients, self._breakers, self._keeping)
         self._waiting: dict[int, datetime] = {}
+        # Links whose submission waits for its turn, and until when nobody has one.
+        self._queue: set[int] = set()
+        self._next_turn = datetime.min.replace(tzinfo=UTC)
         self._polls: list[tuple[ArchiveTask, ArchiveRecord, Situation]] = []
         self._poll_until = float("-inf")
 
@@ -134,6 +137,9 @@ class Archiving:
         now = self.desk.clock.now()
         self._waiting = {one: until for one, until in self._waiting.items() if until > now}
         left_out = {*self._submitting.busy, *self._waiting, *done.others}
+        if now < self._next_turn:
+            # Planning a queue of thousands anew for every turn would be most of all work.
+            left_out |= self._queue
         for task in self.desk.store.archive.due(now, _BATCH, leave_out=left_out):
             if self.desk.stopping:
                 return False
@@ -144,6 +150,7 @@ class Archiving:
 
     async def _advance(self, task: ArchiveTask, done: Done, kinds: frozenset[str]) -> bool:
         """Plan and carry out one step of one link; say whether it got anywhere."""
+        self._queue.discard(task.link_id)
         record = from_json(task.record)
         situation = self._situation(task)
         if situation.refused == IS_ARCHIVE:
@@ -232,7 +239,10 @@ class Archiving:
                 + self.desk.settings.archive.submit_timeout.total_seconds()
             )
             return True
-        if waits.is_pace:
+        if waits.is_pace and waits.reason in (pacing.SLOTS, pacing.PER_MINUTE):
+            self._queue.add(task.link_id)
+            self._next_turn = waits.until
+        elif waits.is_pace:
             self._waiting[task.link_id] = waits.until
         else:
             done.waits[waits.reason] = waits.until
@@ -258,9 +268,12 @@ class Archiving:
         if await self._submitting.wait_for_one():
             # A slot is free again: who waited for one need not sleep its pause out.
             self._waiting.clear()
+            self._next_turn = clock.now()
             self._poll_until = clock.monotonic() + POLL_PATIENCE.total_seconds()
             return True
         moments = list(self._waiting.values())
+        if self._queue and clock.now() < self._next_turn:
+            moments.append(self._next_turn)
         if clock.monotonic() < self._poll_until:
             due = self.desk.store.archive.next_poll()
             moments += [] if due is None else [due]

@@ -17,6 +17,9 @@ from archiver.store import Store
 
 # How soon long work hears that the process is to end.
 _HEARS_AFTER_SECONDS = 0.25
+# Who walks through the whole database once has no use for what it has seen, and a second cache
+# as large as the first would be most of the process's memory.
+_CACHE_KIB = 2_000
 # A reader of reports may wait as long as a writer does.
 _READER_PATIENCE_SECONDS = 10.0
 
@@ -55,7 +58,7 @@ class _Beside:
         if self._read_only:
             store = Store.open_reader(path, patience=_READER_PATIENCE_SECONDS)
         else:
-            store = Store.open(path, as_daemon=True)
+            store = Store.open(path, as_daemon=True, cache_kib=_CACHE_KIB)
         try:
             self._own = replace(self._desk, store=store, progress=Silent())
             self._store = store

@@ -145,9 +145,9 @@ class Checking:
         return Context(
             cited_titles=link.titles,
             publishers=link.publishers,
-            first_good=None if first is None else GoodLook(**first),
-            last_good=None if last is None else GoodLook(**last),
-            chosen=None if link.chosen is None else GoodLook(**link.chosen),
+            first_good=None if first is None else GoodLook.from_facts(first),
+            last_good=None if last is None else GoodLook.from_facts(last),
+            chosen=None if link.chosen is None else GoodLook.from_facts(link.chosen),
         )
 
     def _with_neighbours(

@@ -164,7 +164,7 @@ class Playing:
     def _remember(self, link_id: int, capture: Capture, judged: str, page: GoodLook | None) -> None:
         """Keep what a playback told; `page` is None unless it was good."""
         good = page is not None
-        kept = None if page is None else {**asdict(page), "opening": ""}
+        kept = None if page is None else asdict(page)
         archive, now = self._desk.store.archive, self._desk.clock.now()
         for row in archive.add_captures(link_id, [capture], now):
             if row["archive_url"] == capture.archive_url:

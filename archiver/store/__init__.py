@@ -18,6 +18,7 @@ from archiver.store.counting import Counting
 from archiver.store.database import (
     PASSING,
     READER_PATIENCE_SECONDS,
+    WORKING_CACHE_KIB,
     Around,
     Database,
     connect,
@@ -83,11 +84,18 @@ class Store:
         self.counting = Counting(database)
 
     @classmethod
-    def open(cls, path: Path, *, as_daemon: bool = False, around: Around | None = None) -> Store:
+    def open(
+        cls,
+        path: Path,
+        *,
+        as_daemon: bool = False,
+        around: Around | None = None,
+        cache_kib: int = WORKING_CACHE_KIB,
+    ) -> Store:
         """Open (or create) a database and migrate it; raise `DatabaseUnusable`.
 
         A command never migrates under a running daemon of another version (design §7).
-        `around` is entered while migrations run.
+        `around` is entered while migrations run; `cache_kib` is what may be kept in memory.
         """
         database = connect(path)
         try:
@@ -100,7 +108,7 @@ class Store:
                         code="migration-waits",
                     )
             migrate(database, around)
-            tune(database)
+            tune(database, cache_kib=cache_kib)
         except BaseException:
             database.close()
             raise

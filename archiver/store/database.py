@@ -28,6 +28,9 @@ BUSY_TIMEOUT_SECONDS = 10.0
 # How long a reader does that only answers whether we are well.
 READER_PATIENCE_SECONDS = 1.0
 
+# What a connection that works for long may keep of the database in memory.
+WORKING_CACHE_KIB = 32_000
+
 # STRICT tables need 3.37 (sqlite.org/stricttables.html).
 OLDEST_SQLITE = (3, 37, 0)
 
@@ -398,7 +401,7 @@ def settle_journal(database: Database) -> None:
         database.pragmas([f"busy_timeout = {int(1000 * BUSY_TIMEOUT_SECONDS)}"])
 
 
-def tune(database: Database) -> None:
+def tune(database: Database, *, cache_kib: int = WORKING_CACHE_KIB) -> None:
     """Set what every working connection wants (reference perf §3 and §4).
 
     FULL: nothing acknowledged is lost in a power cut; affordable because looks are written in
@@ -408,7 +411,7 @@ def tune(database: Database) -> None:
         [
             "foreign_keys = ON",
             "synchronous = FULL",
-            "cache_size = -32000",
+            f"cache_size = -{cache_kib}",
             "wal_autocheckpoint = 8000",
             "temp_store = MEMORY",
         ]

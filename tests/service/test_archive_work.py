@@ -5,14 +5,29 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import timedelta
+from typing import Any
 
+import pytest
+
+from archiver.archiving.pipeline import Action, plan
+from archiver.clock import RehearsalClock
 from archiver.service.archiving import READING, SUBMITTING, VERIFYING, Archiving
+from archiver.service.checking import Checking
+from archiver.service.desk import Desk
+from archiver.service.rounds import look_at_due
 from archiver.service.scan import scan
-from tests.service.desk import open_desk
+from tests.service.desk import START, open_desk
 from tests.service.town import Place, Town
 
 PAGES = [f"/news/story-number-{number}-of-the-harbour-files" for number in range(60)]
 TICK = timedelta(minutes=5)
+
+
+async def look(desk: Desk) -> None:
+    """Read the events and look at every page, so that it may be submitted."""
+    await scan(desk)
+    async with Checking(desk) as checking:
+        await look_at_due(checking)
 
 
 async def test_playing_back_passes_over_links_that_wait_for_a_look_up(
@@ -61,3 +76,51 @@ async def test_a_breaker_that_is_open_ends_the_part_it_concerns(place: Place, to
         assert done.waits
         assert all(until > desk.clock.now() for until in done.waits.values())
         assert desk.store.queries.archive_states().keys() <= {"none", "searching"}
+
+
+async def test_a_long_queue_is_not_planned_anew_for_every_turn(
+    place: Place, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [f"/news/story-number-{number}-of-the-harbour-files" for number in range(150)]
+    place.cite(*(town.url(page) for page in pages))
+    place.configure(town, archive__mode='"anonymous"', archive__anonymous_per_minute="2")
+    planned = 0
+
+    def counting(*given: Any) -> Action:
+        nonlocal planned
+        planned += 1
+        return plan(*given)
+
+    monkeypatch.setattr("archiver.service.archiving.plan", counting)
+    # A turn every half minute: an eighth of a second here.
+    with open_desk(place, RehearsalClock(START, speed=240)) as desk:
+        await look(desk)
+        async with Archiving(desk) as archiving:
+            await archiving.work(timedelta(minutes=20), frozenset({READING}))
+            planned = 0
+            done = await archiving.work(timedelta(minutes=5), frozenset({READING, SUBMITTING}))
+            # Another tick may find the turn still to come.
+            await archiving.work(timedelta(seconds=1), frozenset({READING, SUBMITTING}))
+    assert done.submissions >= 5
+    # The queue once, and then what is taken into hand for each turn.
+    assert planned < len(pages) + 2 * 50 * (done.submissions + 1)
+    assert planned < len(pages) * done.submissions
+
+
+async def test_what_a_person_wants_archived_goes_before_the_queue_at_the_next_turn(
+    place: Place, town: Town
+) -> None:
+    place.cite(*(town.url(page) for page in PAGES))
+    place.configure(town, archive__mode='"anonymous"', archive__anonymous_per_minute="2")
+    with open_desk(place, RehearsalClock(START, speed=240)) as desk:
+        await look(desk)
+        async with Archiving(desk) as archiving:
+            await archiving.work(timedelta(minutes=20), frozenset({READING}))
+            await archiving.work(timedelta(seconds=50), frozenset({SUBMITTING}))
+            before = len(town.archive.asked("save"))
+            wanted = desk.store.queries.link_by_url(town.url(PAGES[-1]))
+            assert wanted is not None
+            desk.store.journal.ask(wanted["id"], "archive", desk.clock.now())
+            await archiving.work(timedelta(minutes=1), frozenset({SUBMITTING}))
+    assert before >= 1
+    assert town.archive.asked("save")[before].url == town.url(PAGES[-1])

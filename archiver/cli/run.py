@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from archiver.service.desk import Desk
     from archiver.service.once import Pass
 
-# A locked database is tried again after this long; opening itself waits a while too.
-_LOCK_PAUSE_SECONDS = 1.0
+# A database that is locked, or has no room to be opened, is tried again after this long.
+_OPENING_PAUSE_SECONDS = 1.0
+# How often a person hears that a start still waits.
+_SAID_AGAIN_SECONDS = 600.0
 
 
 @click.command()
@@ -91,8 +93,9 @@ def _work(application: Application, *, once: bool, span: timedelta, accept_remov
 
 @contextmanager
 def _opened_in_time(application: Application) -> Iterator[Desk]:
-    """Open the desk of a service, however long another program locks the database."""
+    """Open the desk of a service, however long a lock or a full disk is in the way."""
     from archiver.cli.opening import open_desk
+    from archiver.store import PASSING
     from archiver.systemd import ServiceManager
 
     manager = ServiceManager()
@@ -101,17 +104,23 @@ def _opened_in_time(application: Application) -> Iterator[Desk]:
         application.say(f"Migrating the database: {', '.join(pending)}")
         return manager.patience("migrating the database")
 
+    said_at = float("-inf")
     with ExitStack() as opened:
         while True:
             try:
-                desk = opened.enter_context(open_desk(application, as_daemon=True, around=around))
+                with manager.patience("opening the database"):
+                    desk = opened.enter_context(
+                        open_desk(application, as_daemon=True, around=around)
+                    )
                 break
             except DatabaseUnusable as error:
-                if error.code != "database-locked":
+                if error.code not in PASSING:
                     raise
-                application.say(error)
+                if time.monotonic() - said_at > _SAID_AGAIN_SECONDS:
+                    application.say(f"{error} The service waits until it can go on.")
+                    said_at = time.monotonic()
                 with manager.patience(error.message):
-                    time.sleep(_LOCK_PAUSE_SECONDS)
+                    time.sleep(_OPENING_PAUSE_SECONDS)
         yield desk
 
 

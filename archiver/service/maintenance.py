@@ -108,13 +108,20 @@ def _copy_name(database: Path, now: datetime) -> str:
     return f"{database.stem}-{stamp}{database.suffix or '.db'}"
 
 
-def _drop_old_copies(directory: Path, database: Path, keep: int) -> None:
-    """Drop the oldest copies of this database; nothing that is named otherwise is touched."""
+def daily_copies(directory: Path, database: Path) -> list[Path]:
+    """Return the copies of a database that maintenance has made in a folder, oldest first."""
     ours = re.compile(
         rf"{re.escape(database.stem)}-\d{{8}}T\d{{6}}Z{re.escape(database.suffix or '.db')}"
     )
-    copies = sorted(file for file in directory.iterdir() if ours.fullmatch(file.name))
-    for file in copies[:-keep]:
+    try:
+        return sorted(file for file in directory.iterdir() if ours.fullmatch(file.name))
+    except OSError:
+        return []
+
+
+def _drop_old_copies(directory: Path, database: Path, keep: int) -> None:
+    """Drop the oldest copies of this database; nothing that is named otherwise is touched."""
+    for file in daily_copies(directory, database)[:-keep]:
         try:
             file.unlink()
         except OSError as error:

@@ -7,7 +7,7 @@ drawers. Nothing outside this room writes SQL.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from archiver.errors import DatabaseUnusable
@@ -21,6 +21,7 @@ from archiver.store.database import (
     Around,
     Database,
     connect,
+    copies_before_migrations,
     copy_database,
     is_new,
     migrate,
@@ -55,6 +56,7 @@ __all__ = [
     "Store",
     "as_captures",
     "connect",
+    "copies_before_migrations",
     "copy_database",
     "daemon_pid",
     "is_new",
@@ -83,14 +85,24 @@ class Store:
         self.counting = Counting(database)
 
     @classmethod
-    def open(cls, path: Path, *, as_daemon: bool = False, around: Around | None = None) -> Store:
+    def open(
+        cls,
+        path: Path,
+        *,
+        as_daemon: bool = False,
+        checked: bool = False,
+        around: Around | None = None,
+    ) -> Store:
         """Open (or create) a database and migrate it; raise `DatabaseUnusable`.
 
         A command never migrates under a running daemon of another version (design §7).
+        `checked`: the whole file is read first, and nothing is written when it is not sound.
         `around` is entered while migrations run.
         """
         database = connect(path)
         try:
+            if checked and not is_new(path):
+                sound(database)
             if not as_daemon and not is_new(path) and pending_migrations(database):
                 pid = daemon_pid(path)
                 if pid is not None:
@@ -122,10 +134,11 @@ class Store:
             # A log beside the file means that somebody works on it, or died: then join in.
             at_rest = not path.with_name(path.name + "-wal").exists()
             source = connect(path, read_only=True, at_rest=at_rest)
-            with spoken(path):
+            with closing(source), spoken(path):
                 source.connection.backup(copy.connection)
-            source.close()
-        migrate(copy)
+        # What is wrong with the copy is wrong with the file.
+        copy.path = path
+        migrate(copy, keeps_copy=False)
         return cls(copy)
 
     def close(self) -> None:

@@ -80,12 +80,12 @@ class Journal:
         """Take open requests of a kind: (request id, link id), oldest first."""
         return [
             (row[0], row[1])
-            for row in self._database.execute(
+            for row in self._database.fetch(
                 "UPDATE requests SET taken_at = ?, state = 'taken' WHERE id IN (SELECT id FROM"
                 " requests WHERE kind = ? AND done_at IS NULL AND taken_at IS NULL"
                 " ORDER BY id LIMIT ?) RETURNING id, link_id",
                 [to_stamp(now), kind, limit],
-            ).fetchall()
+            )
         ]
 
     def answer(self, request_id: int, now: datetime, state: str = "done") -> None:

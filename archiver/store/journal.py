@@ -96,9 +96,10 @@ class Journal:
         )
 
     def reopen_requests(self) -> None:
-        """Give requests that a dead daemon took back to the queue."""
+        """Give requests that were taken and not answered back to the queue."""
         self._database.execute(
-            "UPDATE requests SET taken_at = NULL, state = 'queued' WHERE done_at IS NULL"
+            "UPDATE requests SET taken_at = NULL, state = 'queued'"
+            " WHERE done_at IS NULL AND taken_at IS NOT NULL"
         )
 
     def request_state(self, request_id: int) -> str:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import resource
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -44,6 +46,27 @@ class Child(Protocol):
         """Wait for the end and return both outputs."""
 
 
+@dataclass(frozen=True)
+class Hardship:
+    """What a child has to live with: files of at most so many bytes, another user's rights."""
+
+    file_limit: int | None = None
+    user: int | None = None
+
+    def begin(self) -> None:
+        """Let this process live so from here on."""
+        if self.file_limit is not None:
+            # Python ignores SIGXFSZ: a write beyond the limit fails with EFBIG.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_limit, resource.RLIM_INFINITY))
+        if self.user is not None:
+            os.setgroups([])
+            os.setgid(self.user)
+            os.setuid(self.user)
+
+
+NO_HARDSHIP = Hardship()
+
+
 async def start_fresh(
     arguments: Sequence[str], folder: Path, environ: Mapping[str, str]
 ) -> asyncio.subprocess.Process:
@@ -60,7 +83,13 @@ async def start_fresh(
 class ForkedChild:
     """A child with the program imported; its outputs go into files until they are read."""
 
-    def __init__(self, arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        environ: Mapping[str, str],
+        hardship: Hardship = NO_HARDSHIP,
+    ) -> None:
         """Start it."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(_IMPORTED))
@@ -68,7 +97,7 @@ class ForkedChild:
         self._told: tuple[bytes, bytes] | None = None
         self._process = context.Process(
             target=_become,
-            args=(list(arguments), str(folder), dict(environ), self._outputs.name),
+            args=(list(arguments), str(folder), dict(environ), self._outputs.name, hardship),
         )
         # The files are there at once, however early the child ends.
         for name in ("1", "2"):
@@ -91,6 +120,12 @@ class ForkedChild:
         """Send SIGKILL."""
         self._process.kill()
 
+    def said(self) -> str:
+        """Return what it has written to standard error so far."""
+        if self._told is not None:
+            return self._told[1].decode()
+        return (Path(self._outputs.name) / "2").read_text(encoding="utf-8")
+
     async def communicate(self) -> tuple[bytes, bytes]:
         """Wait for the end and return both outputs."""
         # Only one thread may ask multiprocessing how a process is, so no thread waits for it.
@@ -104,7 +139,13 @@ class ForkedChild:
         return self._told
 
 
-def _become(arguments: list[str], folder: str, environ: dict[str, str], outputs: str) -> None:
+def _become(
+    arguments: list[str],
+    folder: str,
+    environ: dict[str, str],
+    outputs: str,
+    hardship: Hardship,
+) -> None:
     """Be `archiver` from here on."""
     os.chdir(folder)
     os.environ.clear()
@@ -116,4 +157,5 @@ def _become(arguments: list[str], folder: str, environ: dict[str, str], outputs:
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", buffering=1, closefd=False)
     sys.argv = ["archiver", *arguments]
+    hardship.begin()
     sys.exit(main(arguments))

@@ -26,7 +26,14 @@ from aiohttp import web
 from archiver.clock import SystemClock
 from archiver.demo.seen import Seen
 from archiver.demo.wayback import WaybackStandIn
-from tests.service.children import ROOT, Child, ForkedChild, start_fresh
+from tests.service.children import (
+    NO_HARDSHIP,
+    ROOT,
+    Child,
+    ForkedChild,
+    Hardship,
+    start_fresh,
+)
 
 HTML = "text/html; charset=utf-8"
 FIRST, SECOND, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"
@@ -244,7 +251,13 @@ class Place:
         (hook / "sitecustomize.py").write_text(_NO_INTERNET, encoding="utf-8")
         return {"PYTHONPATH": f"{hook}{os.pathsep}{ROOT}"}
 
-    async def start(self, *arguments: str, fresh: bool = False, **environ: str) -> Child:
+    async def start(
+        self,
+        *arguments: str,
+        fresh: bool = False,
+        hardship: Hardship = NO_HARDSHIP,
+        **environ: str,
+    ) -> Child:
         """Start the program here, on request in an interpreter of its own."""
         inherited = {
             name: value
@@ -257,14 +270,20 @@ class Place:
         child: Child = (
             await start_fresh(arguments, self.folder, given)
             if new
-            else ForkedChild(arguments, self.folder, given)
+            else ForkedChild(arguments, self.folder, given, hardship)
         )
         self.children.append(child)
         return child
 
-    async def run(self, *arguments: str, fresh: bool = False, **environ: str) -> Done:
+    async def run(
+        self,
+        *arguments: str,
+        fresh: bool = False,
+        hardship: Hardship = NO_HARDSHIP,
+        **environ: str,
+    ) -> Done:
         """Run the program to its end."""
-        return await ended(await self.start(*arguments, fresh=fresh, **environ))
+        return await ended(await self.start(*arguments, fresh=fresh, hardship=hardship, **environ))
 
     async def stop_all(self) -> None:
         """Kill every child that still runs, and clear up after all."""

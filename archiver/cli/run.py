@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import click
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from archiver.service.desk import Desk
     from archiver.service.once import Pass
 
-# A database that is locked, or has no room to be opened, is tried again after this long.
-_OPENING_PAUSE_SECONDS = 1.0
+# A database that is locked, or has no room to be opened, is tried again after this long, and
+# less and less often: a copy before a migration may be made each time.
+_OPENING_PAUSES_SECONDS = (1, 2, 5, 10, 30)
 # How often a person hears that a start still waits.
 _SAID_AGAIN_SECONDS = 600.0
 
@@ -105,6 +107,7 @@ def _opened_in_time(application: Application) -> Iterator[Desk]:
         return manager.patience("migrating the database")
 
     said_at = float("-inf")
+    pauses = chain(_OPENING_PAUSES_SECONDS, repeat(_OPENING_PAUSES_SECONDS[-1]))
     with ExitStack() as opened:
         while True:
             try:
@@ -120,7 +123,7 @@ def _opened_in_time(application: Application) -> Iterator[Desk]:
                     application.say(f"{error} The service waits until it can go on.")
                     said_at = time.monotonic()
                 with manager.patience(error.message):
-                    time.sleep(_OPENING_PAUSE_SECONDS)
+                    time.sleep(next(pauses))
         yield desk
 
 

@@ -1,4 +1,4 @@
-"""No room in the file (PRAGMA max_page_count) and no room on the disk: one clear error, no change."""
+"""No room in the file (PRAGMA max_page_count) or on the disk: one clear error, and no change."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def full_disk(store: Store) -> Iterator[None]:
     """Let the write-ahead log grow no further; other files of this process are smaller."""
     log = store.database.path.with_name(store.database.path.name + "-wal")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max(log.stat().st_size, 8192), hard))
     try:
         yield
     finally:

@@ -23,12 +23,12 @@ from archiver.store.database import (
     connect,
     copies_before_migrations,
     copy_database,
+    copy_pages,
     is_new,
     migrate,
     pending_migrations,
     settle_journal,
     sound,
-    spoken,
     tune,
 )
 from archiver.store.hosts import Hosts
@@ -134,8 +134,8 @@ class Store:
             # A log beside the file means that somebody works on it, or died: then join in.
             at_rest = not path.with_name(path.name + "-wal").exists()
             source = connect(path, read_only=True, at_rest=at_rest)
-            with closing(source), spoken(path):
-                source.connection.backup(copy.connection)
+            with closing(source):
+                copy_pages(source, copy)
         # What is wrong with the copy is wrong with the file.
         copy.path = path
         migrate(copy, keeps_copy=False)

@@ -399,6 +399,21 @@ def copy_database(database: Database, destination: Path) -> None:
             partial.unlink(missing_ok=True)
 
 
+def copy_pages(source: Database, target: Database) -> None:
+    """Copy one open database into another, page by page; raise `DatabaseUnusable`.
+
+    Python tries a locked page again for ever (`Connection.backup`, sqlite3 docs); we do not.
+    """
+    end = time.monotonic() + BUSY_TIMEOUT_SECONDS
+
+    def give_up_in_time(status: int, _left: int, _total: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > end:
+            raise sqlite3.OperationalError("database is locked")
+
+    with spoken(source.path):
+        source.connection.backup(target.connection, progress=give_up_in_time)
+
+
 def _require_another_file(path: Path, destination: Path) -> None:
     """Refuse to put a copy in the place of what is copied, whose log would no longer fit it."""
     if destination.exists() and destination.samefile(path):

@@ -7,6 +7,7 @@ that has it imported already; only what concerns the start itself runs a fresh i
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import multiprocessing
 import os
 import resource
@@ -48,23 +49,38 @@ class Child(Protocol):
 
 @dataclass(frozen=True)
 class Hardship:
-    """What a child has to live with: files of at most so many bytes, another user's rights."""
+    """What a child has to live with: files of at most so many bytes, permissions that bind."""
 
     file_limit: int | None = None
-    user: int | None = None
+    bound: bool = False
 
     def begin(self) -> None:
         """Let this process live so from here on."""
         if self.file_limit is not None:
             # Python ignores SIGXFSZ: a write beyond the limit fails with EFBIG.
             resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_limit, resource.RLIM_INFINITY))
-        if self.user is not None:
-            os.setgroups([])
-            os.setgid(self.user)
-            os.setuid(self.user)
+        if self.bound:
+            _give_up_roots_rights()
 
 
 NO_HARDSHIP = Hardship()
+
+
+def _give_up_roots_rights() -> None:
+    """Let permissions bind this process, root's too (capabilities(7), capset(2)).
+
+    It stays root, so it still may read what only root may: the interpreter, for one.
+    """
+    version, beyond_permissions = 0x20080522, 0b1111  # CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER
+    header = (ctypes.c_uint32 * 2)(version, 0)
+    sets = (ctypes.c_uint32 * 6)()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.capget(header, sets) != 0:
+        raise OSError(ctypes.get_errno(), "capget")
+    for place in range(3):  # effective, permitted, inheritable
+        sets[place] &= ~beyond_permissions
+    if libc.capset(header, sets) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
 
 
 async def start_fresh(

@@ -80,6 +80,8 @@ class Hosts:
 
     def pause(self, host: str, not_before: datetime) -> None:
         """Keep a Retry-After: nobody asks this host before then, also after a restart."""
+        # Stored moments are whole seconds: cutting would let the host be asked too early.
+        not_before += timedelta(microseconds=-not_before.microsecond % 1_000_000)
         self._database.execute(
             "INSERT INTO hosts (host, not_before, consecutive_pauses) VALUES (?1, ?2, 1)"
             " ON CONFLICT (host) DO UPDATE SET consecutive_pauses = consecutive_pauses + 1,"

@@ -36,6 +36,8 @@ from tests.service.children import (
 )
 
 HTML = "text/html; charset=utf-8"
+# Longer than a look waits for a host (checking.lanes), so that a round need not stay open.
+BUSY_SECONDS = 150
 FIRST, SECOND, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 
 # A resolver without an answer and a system without a route: what a machine without internet is.
@@ -90,8 +92,9 @@ class Town:
     """The servers, the archive, and what they saw.
 
     `/news/…` is an article, `/gone/…` a 404, `/wall/…` a 403, `/slow/…` an article that waits
-    for `gate`. `on_save` is called with a URL when the archive's crawler asks for it, before
-    the archive has answered who wants it saved.
+    for `gate`, `/busy/…` a 429 that asks for `BUSY_SECONDS`. Every answer takes `lag` seconds.
+    `on_save` is called with a URL when the archive's crawler asks for it, before the archive has
+    answered who wants it saved.
     """
 
     archive: WaybackStandIn
@@ -99,6 +102,7 @@ class Town:
     ports: dict[str, int] = field(default_factory=dict)
     visits: list[Visit] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
+    lag: float = 0.0
     on_save: list[Callable[[str], None]] = field(default_factory=list)
 
     def url(self, path: str, host: str = FIRST) -> str:
@@ -114,6 +118,8 @@ class Town:
         kind = path.split("/")[1]
         if kind == "wall":
             return 403, "<title>Forbidden</title><h1>Forbidden</h1>"
+        if kind == "busy":
+            return 429, "<title>Too many requests</title><h1>Too many requests</h1>"
         if kind in ("news", "slow") and path not in self.gone:
             return 200, article(path)
         return 404, "<title>Not found</title><h1>Not found</h1>"
@@ -163,8 +169,11 @@ async def _serve(town: Town, host: str) -> web.AppRunner:
         try:
             if request.path.startswith("/slow/"):
                 await asyncio.wait_for(town.gate.wait(), 20)
+            if town.lag:
+                await asyncio.sleep(town.lag)
             status, body = town.answer(request.path)
-            return web.Response(status=status, text=body, content_type="text/html")
+            asks = {"Retry-After": str(BUSY_SECONDS)} if status == 429 else {}
+            return web.Response(status=status, text=body, content_type="text/html", headers=asks)
         finally:
             visit.ended = time.monotonic()
 

@@ -16,6 +16,7 @@ from archiver.store.citations import Citations, Removals, ScannedFile
 from archiver.store.copies import CopiedRecord, Copies
 from archiver.store.counting import Counting
 from archiver.store.database import (
+    HALF_COPY,
     PASSING,
     READER_PATIENCE_SECONDS,
     Around,
@@ -40,6 +41,7 @@ from archiver.store.pruning import Pruned, Pruning
 from archiver.store.queries import Queries
 
 __all__ = [
+    "HALF_COPY",
     "PASSING",
     "ArchiveTask",
     "Around",

@@ -25,6 +25,9 @@ from archiver.text import shown
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
+# The end of the name of a copy that is not whole yet, as a pattern.
+HALF_COPY = r"\.partial-\d+"
+
 # The end of the name of a copy made before a migration.
 _BEFORE = re.compile(r"\.before-m\d+\w*")
 

@@ -13,11 +13,14 @@ from itertools import pairwise
 from typing import Any
 
 from tests.service.children import Child
-from tests.service.town import BUSY_SECONDS, Place, Town, Visit
+from tests.service.town import BUSY_SECONDS, Place, Town, Visit, until
 
 KEYS = {"IA_ACCESS_KEY": "access-word-of-sixteen", "IA_SECRET_KEY": "secret-word-of-sixteen"}
 HOSTS = [f"127.0.0.{number}" for number in range(10, 80)]
 BUSY_HOSTS = [f"127.0.0.{number}" for number in range(80, 83)]
+# A host whose delay is longer than a start of the service takes.
+STRICT_HOST = "127.0.0.90"
+DELAYS = {STRICT_HOST: 4.0}
 DELAY_SECONDS = 1.0
 # New citations come while the service works, so that rounds begin and end all the time.
 _NEW_EVERY_SECONDS = 1.0
@@ -82,14 +85,38 @@ class Lives:
         service = await self.place.start("run", **KEYS)
         await self._maybe_command()
         await self.work_for(seconds)
-        self.acknowledged.read(self.place)
+        self.see()
         assert service.returncode is None, (await service.communicate())[1].decode()
         service.kill()
         await service.communicate()
-        self.acknowledged.read(self.place)
-        self._note_pauses()
+        self.see()
         await self.hear_commands()
         expect_sound(self.place)
+
+    async def one_killed_on_the_wire(self) -> None:
+        """Kill the service while the strict host answers it."""
+        self.place.cite(self.town.url("/news/the-last-ferry", STRICT_HOST), event="2018-01-01")
+        service = await self.place.start("run", **KEYS)
+        await until(lambda: self.asked(STRICT_HOST), "the strict host to be asked", service)
+        service.kill()
+        await service.communicate()
+        self.see()
+
+    def asked(self, host: str) -> int:
+        """Return how often a host was asked."""
+        return sum(visit.host == host for visit in self.town.visits)
+
+    def see(self) -> None:
+        """Look into the database: what is there now must still be there later."""
+        self.acknowledged.read(self.place)
+        if self.acknowledged.rows:
+            now = time.monotonic()
+            for (host,) in self.place.rows("SELECT host FROM hosts WHERE not_before IS NOT NULL"):
+                self.paused.setdefault(host, now)
+
+    def all_pauses_are_stored(self) -> bool:
+        """Say whether the database knows of every host that asked for rest."""
+        return all(host in self.paused for host in BUSY_HOSTS if self.asked(host))
 
     async def work_for(self, seconds: float) -> None:
         """Let time pass in which more and more is cited."""
@@ -131,11 +158,6 @@ class Lives:
                 if '"looked_at": "' in line:
                     assert line.split('"')[3] in looked_at, line
 
-    def _note_pauses(self) -> None:
-        now = time.monotonic()
-        for (host,) in self.place.rows("SELECT host FROM hosts WHERE not_before IS NOT NULL"):
-            self.paused.setdefault(host, now)
-
 
 def expect_sound(place: Place) -> None:
     """The database opens, is whole, and its references lead somewhere."""
@@ -155,7 +177,9 @@ def expect_manners(lives: Lives) -> None:
         for earlier, later in pairwise(visits):
             assert earlier.ended is not None
             gap = later.started - earlier.ended
-            assert gap >= DELAY_SECONDS, f"{host}: {gap:.3f} s before {later.path}"
+            assert gap >= DELAYS.get(host, DELAY_SECONDS), (
+                f"{host}: {gap:.3f} s before {later.path}"
+            )
             if host in BUSY_HOSTS and lives.paused.get(host, later.started) < later.started:
                 assert gap >= BUSY_SECONDS, f"{host}: {gap:.3f} s instead of its Retry-After"
 

@@ -6,10 +6,8 @@ of every day), `ARCHIVER_TEST_SEED` with which moments.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
-import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -17,7 +15,7 @@ import pytest
 
 from tests.service import kills
 from tests.service.kills import KEYS, Lives
-from tests.service.town import Place, Town, open_town, stopped
+from tests.service.town import Place, Town, open_town, stopped, until
 
 KILLS = int(os.environ.get("ARCHIVER_TEST_KILLS", "8"))
 SEED = int(os.environ.get("ARCHIVER_TEST_SEED", "20261124"))
@@ -27,7 +25,7 @@ LIFE_SECONDS = (0.05, 3.0)
 
 @pytest.fixture
 async def city() -> AsyncIterator[Town]:
-    async with open_town((*kills.HOSTS, *kills.BUSY_HOSTS)) as town:
+    async with open_town((*kills.HOSTS, *kills.BUSY_HOSTS, kills.STRICT_HOST)) as town:
         # Requests are on the wire, and jobs under way, at most moments.
         town.lag = 0.15
         town.archive.job_time = timedelta(seconds=0.5)
@@ -54,11 +52,13 @@ async def test_killed_again_and_again_it_loses_nothing_and_keeps_its_manners(
         archive__reads_per_minute="600",
         archive__submits_per_minute="60",
         archive__slots="8",
+        **{f'hosts."{kills.STRICT_HOST}"__delay': '"4s"'},
     )
     lives = Lives(place, city, random.Random(SEED), at_once)
     print(f"seed {SEED}, {KILLS} kills")
     for _ in range(KILLS):
         await lives.one(lives.chance.uniform(*LIFE_SECONDS))
+    await lives.one_killed_on_the_wire()
     await last_life(lives, work, least)
     await lives.hear_commands()
     kills.expect_sound(place)
@@ -76,15 +76,16 @@ async def last_life(lives: Lives, work: str, least: int) -> None:
     before = known.count(work)
     print(f"{before} {work} and {len(lives.town.visits)} requests before the last life")
     lives.cite_more()
-    end = time.monotonic() + 40
-    while known.count(work) <= max(before, least):
-        assert service.returncode is None, (await service.communicate())[1].decode()
-        assert time.monotonic() < end, "the last life got nothing done"
-        await asyncio.sleep(0.2)
-        known.read(place)
+
+    def done_enough() -> bool:
+        lives.see()
+        much = known.count(work) > max(before, least) and lives.asked(kills.STRICT_HOST) > 1
+        return much and lives.all_pauses_are_stored()
+
+    await until(done_enough, f"more {work}", service, within=40.0)
     done = await stopped(service)
     assert done.code == 0, done.err
     assert "Traceback" not in done.err
-    known.read(place)
+    lives.see()
     assert place.value("SELECT count(*) FROM links WHERE claimed_by LIKE 'run:%'") == 0
     assert place.value("SELECT count(*) FROM runs WHERE ended_at IS NULL") == 0

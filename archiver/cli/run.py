@@ -106,7 +106,7 @@ def _opened_in_time(application: Application) -> Iterator[Desk]:
         application.say(f"Migrating the database: {', '.join(pending)}")
         return manager.patience("migrating the database")
 
-    said_at = float("-inf")
+    said, said_at = "", float("-inf")
     pauses = chain(_OPENING_PAUSES_SECONDS, repeat(_OPENING_PAUSES_SECONDS[-1]))
     with ExitStack() as opened:
         while True:
@@ -119,9 +119,9 @@ def _opened_in_time(application: Application) -> Iterator[Desk]:
             except DatabaseUnusable as error:
                 if error.code not in PASSING:
                     raise
-                if time.monotonic() - said_at > _SAID_AGAIN_SECONDS:
+                if error.code != said or time.monotonic() - said_at > _SAID_AGAIN_SECONDS:
                     application.say(f"{error} The service waits until it can go on.")
-                    said_at = time.monotonic()
+                    said, said_at = error.code, time.monotonic()
                 with manager.patience(error.message):
                     time.sleep(next(pauses))
         yield desk

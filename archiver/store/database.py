@@ -188,6 +188,15 @@ class Database:
                     self.connection.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def impatient(self) -> Iterator[None]:
+        """Wait only a moment for a lock inside the block: what is done there can be left out."""
+        self.pragmas([f"busy_timeout = {int(1000 * READER_PATIENCE_SECONDS)}"])
+        try:
+            yield
+        finally:
+            self.pragmas([f"busy_timeout = {int(1000 * BUSY_TIMEOUT_SECONDS)}"])
+
     def execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
         """Run one statement."""
         with spoken(self.path):
@@ -455,11 +464,8 @@ def settle_journal(database: Database) -> None:
     at once when a long reader stands in the way.
     """
     database.pragmas(["analysis_limit = 400", "optimize", "wal_checkpoint(PASSIVE)"])
-    database.pragmas([f"busy_timeout = {int(1000 * READER_PATIENCE_SECONDS)}"])
-    try:
+    with database.impatient():
         database.pragmas(["wal_checkpoint(TRUNCATE)"])
-    finally:
-        database.pragmas([f"busy_timeout = {int(1000 * BUSY_TIMEOUT_SECONDS)}"])
 
 
 def tune(database: Database) -> None:

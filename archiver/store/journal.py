@@ -56,6 +56,11 @@ class Journal:
             "INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)", [name, json.dumps(value)]
         )
 
+    def note_state(self, name: str, value: Any) -> None:
+        """Keep a small named value if that can be done at once; raise soon if it cannot."""
+        with self._database.impatient():
+            self.set_state(name, value)
+
     def state(self, name: str, default: Any = None) -> Any:
         """Return a small named value."""
         text = self._database.value("SELECT value FROM state WHERE name = ?", [name])

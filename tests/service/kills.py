@@ -20,7 +20,7 @@ HOSTS = [f"127.0.0.{number}" for number in range(10, 80)]
 BUSY_HOSTS = [f"127.0.0.{number}" for number in range(80, 83)]
 # A host whose delay is longer than a start of the service takes.
 STRICT_HOST = "127.0.0.90"
-DELAYS = {STRICT_HOST: 4.0}
+DELAYS = {STRICT_HOST: 3.0}
 DELAY_SECONDS = 1.0
 # New citations come while the service works, so that rounds begin and end all the time.
 _NEW_EVERY_SECONDS = 1.0

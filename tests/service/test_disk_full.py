@@ -141,7 +141,8 @@ async def test_the_service_survives_a_full_disk_and_goes_on_when_there_is_room(
     [kept] = place.rows("SELECT * FROM looks")
     fill_the_disk(place, child)
     place.cite(*many(town), town.url(NEWS, SECOND), event="2017-01-01--minutes")
-    await until(lambda: SAID in child.said(), "the word that the disk is full", child)
+    word = f"scan: The database {place.database} cannot grow: {SAID}"
+    await until(lambda: word in child.said(), "the word that the disk is full", child)
     free_the_disk(child)
     await until(lambda: looks(place) == 302, "the looks after it", child)
     assert place.rows("SELECT * FROM looks ORDER BY id LIMIT 1") == [kept]

@@ -17,10 +17,10 @@ from tests.service import kills
 from tests.service.kills import KEYS, Lives
 from tests.service.town import Place, Town, open_town, stopped, until
 
-KILLS = int(os.environ.get("ARCHIVER_TEST_KILLS", "8"))
+KILLS = int(os.environ.get("ARCHIVER_TEST_KILLS", "6"))
 SEED = int(os.environ.get("ARCHIVER_TEST_SEED", "20261124"))
 # A life: long enough to be killed at the start, in the first looks, and in the middle of much.
-LIFE_SECONDS = (0.05, 3.0)
+LIFE_SECONDS = (0.05, 2.6)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ async def test_killed_again_and_again_it_loses_nothing_and_keeps_its_manners(
         archive__reads_per_minute="600",
         archive__submits_per_minute="60",
         archive__slots="8",
-        **{f'hosts."{kills.STRICT_HOST}"__delay': '"4s"'},
+        **{f'hosts."{kills.STRICT_HOST}"__delay': '"3s"'},
     )
     lives = Lives(place, city, random.Random(SEED), at_once)
     print(f"seed {SEED}, {KILLS} kills")

@@ -73,10 +73,12 @@ async def test_a_lock_longer_than_we_wait_ends_commands_and_is_outlived_by_the_s
             assert "Close what holds it (`fuser " in done.err
             assert "Traceback" not in done.err
         assert not (other.folder / "copy.db").exists()
-        await until(lambda: LOCKED in service.said(), "the word of the lock", service)
-        await until(lambda: "The service waits" in waiting.said(), "the same at a start", waiting)
-    await until(lambda: len(place.rows("SELECT id FROM looks")) == 2, "the look", service)
-    await until(lambda: "the service is running" in waiting.said(), "the start", waiting)
+        await until(lambda: LOCKED in service.said(), "the word of the lock", service, 40)
+        await until(
+            lambda: "The service waits" in waiting.said(), "the same at a start", waiting, 40
+        )
+    await until(lambda: len(place.rows("SELECT id FROM looks")) == 2, "the look", service, 40)
+    await until(lambda: "the service is running" in waiting.said(), "the start", waiting, 40)
     for child in (service, waiting):
         done = await stopped(child)
         assert done.code == 0

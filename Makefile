@@ -12,7 +12,7 @@ WORKERS ?= 2
 SOAK ?= --days 90
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-wayback lint bench soak docs clean
+.PHONY: help run demo test test-wayback test-faults lint bench soak docs clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*##/make \1\t/p' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: lint  ## Everything that has to hold
 
 test-wayback: $(VENV)/.stamp-test $(WAYBACK_VENV)/.stamp  ## The pipeline against a real Wayback (pywb)
 	ARCHIVER_WAYBACK_BIN="$(CURDIR)/$(WAYBACK_VENV)/bin" $(BIN)/pytest tests/wayback
+
+test-faults: $(VENV)/.stamp-test  ## Kill the service under load, far more often than make test
+	ARCHIVER_TEST_KILLS=100 $(BIN)/pytest -n $(WORKERS) tests/service/test_kill_nine.py
 
 lint: $(VENV)/.stamp-test  ## Style and types
 	$(BIN)/ruff check .

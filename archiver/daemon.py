@@ -64,9 +64,14 @@ class Daemon:
         self._working: set[asyncio.Task[None]] = set()
         self._troubles: dict[str, tuple[str, float]] = {}
         self._following: asyncio.Future[None] | None = None
+        self._damage: DatabaseUnusable | None = None
 
     async def run(self) -> None:
-        """Work until SIGTERM or SIGINT; returns after a clean end."""
+        """Work until SIGTERM or SIGINT; returns after a clean end.
+
+        Raises DatabaseUnusable when the database turns out to be damaged: whatever else were
+        written into it could be lost, and only a person can put a copy in its place.
+        """
         self._watch_signals()
         async with self._duties, self._web:
             self._manager.ready("reading the event files")
@@ -81,6 +86,8 @@ class Daemon:
             log.info("the service is running, pid %d", os.getpid())
             await self._stop.wait()
             await self._drain(beside)
+        if self._damage is not None:
+            raise self._damage
 
     async def _take_over(self) -> None:
         """Clear up after a service that was killed; wait for as long as nothing can be written."""
@@ -169,6 +176,9 @@ class Daemon:
                 self._come_back()
         except CannotWork as error:
             self._told(name, error)
+            if isinstance(error, DatabaseUnusable) and error.code == "database-corrupted":
+                self._damage = error
+                self._asked_to_stop()
         except ArchiverError as error:
             log.error("%s: %s", name, error)
         except Exception:

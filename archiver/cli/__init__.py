@@ -174,8 +174,8 @@ def _trouble(error: OSError) -> ArchiverError:
     named = f": {error.filename}" if error.filename else ""
     reason = error.strerror or str(error) or type(error).__name__
     next_step = (
-        "Free some space and try again."
-        if error.errno in (errno.ENOSPC, errno.EDQUOT)
+        "Free some space, or raise the limit, and try again."
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         else "Check that place and its permissions; -vv shows where it happened."
     )
     return CannotWork(f"The system refused{named}: {reason}.", next_step)

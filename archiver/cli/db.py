@@ -45,9 +45,11 @@ def backup(application: Application, destination: Path) -> int:
     archiver db backup /var/backups/archiver.db
     """
     from archiver.cli.opening import open_desk
-    from archiver.store import copy_database
+    from archiver.store import copy_database, sound
 
     with open_desk(application, must_exist=True) as desk:
+        # Some damage would not show in a copy; whoever makes one is to hear of it all the same.
+        sound(desk.store.database)
         copy_database(desk.store.database, destination)
         application.say(f"The copy is in {destination}")
     return 0

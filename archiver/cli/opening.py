@@ -91,21 +91,34 @@ def open_desk(
     application.start_logging()
     if asks_network and not loaded.settings.check.contact:
         application.say(_NO_CONTACT)
-    store = Store.open(path, as_daemon=as_daemon, around=around)
-    if new:
-        application.say(f"Created the database {path}")
-    progress = ProgressBar(application) if application.shows_progress else Silent()
+    with _naming_the_way_back(application):
+        # A pass or a service writes much: never into a file that is damaged already.
+        store = Store.open(path, as_daemon=as_daemon, checked=as_daemon, around=around)
+        if new:
+            application.say(f"Created the database {path}")
+        progress = ProgressBar(application) if application.shows_progress else Silent()
+        try:
+            yield Desk(
+                loaded,
+                store,
+                progress=progress,
+                holder=f"{'run' if as_daemon else 'command'}:{os.getpid()}",
+                keys=_keys(application),
+            )
+        finally:
+            progress.end()
+            store.close()
+
+
+@contextmanager
+def _naming_the_way_back(application: Application) -> Iterator[None]:
+    """Name the copy to restore when the database turns out to be damaged."""
     try:
-        yield Desk(
-            loaded,
-            store,
-            progress=progress,
-            holder=f"{'run' if as_daemon else 'command'}:{os.getpid()}",
-            keys=_keys(application),
-        )
-    finally:
-        progress.end()
-        store.close()
+        yield
+    except DatabaseUnusable as error:
+        from archiver.service.restoring import with_the_way_back
+
+        raise with_the_way_back(error, application.loaded) from error
 
 
 def _keys(application: Application) -> Keys | None:
@@ -124,8 +137,9 @@ def open_copy(application: Application) -> Iterator[Desk]:
     from archiver.store import Store
 
     application.start_logging()
-    store = Store.copy_in_memory(application.loaded.database_path)
-    try:
-        yield Desk(application.loaded, store)
-    finally:
-        store.close()
+    with _naming_the_way_back(application):
+        store = Store.copy_in_memory(application.loaded.database_path)
+        try:
+            yield Desk(application.loaded, store)
+        finally:
+            store.close()

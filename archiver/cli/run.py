@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import click
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
     from archiver.service.desk import Desk
     from archiver.service.once import Pass
 
-# A locked database is tried again after this long; opening itself waits a while too.
-_LOCK_PAUSE_SECONDS = 1.0
+# A database that is locked, or has no room to be opened, is tried again after this long, and
+# less and less often: a copy before a migration may be made each time.
+_OPENING_PAUSES_SECONDS = (1, 2, 5, 10, 30)
+# How often a person hears that a start still waits.
+_SAID_AGAIN_SECONDS = 600.0
 
 
 @click.command()
@@ -91,8 +95,9 @@ def _work(application: Application, *, once: bool, span: timedelta, accept_remov
 
 @contextmanager
 def _opened_in_time(application: Application) -> Iterator[Desk]:
-    """Open the desk of a service, however long another program locks the database."""
+    """Open the desk of a service, however long a lock or a full disk is in the way."""
     from archiver.cli.opening import open_desk
+    from archiver.store import PASSING
     from archiver.systemd import ServiceManager
 
     manager = ServiceManager()
@@ -101,17 +106,24 @@ def _opened_in_time(application: Application) -> Iterator[Desk]:
         application.say(f"Migrating the database: {', '.join(pending)}")
         return manager.patience("migrating the database")
 
+    said, said_at = "", float("-inf")
+    pauses = chain(_OPENING_PAUSES_SECONDS, repeat(_OPENING_PAUSES_SECONDS[-1]))
     with ExitStack() as opened:
         while True:
             try:
-                desk = opened.enter_context(open_desk(application, as_daemon=True, around=around))
+                with manager.patience("opening the database"):
+                    desk = opened.enter_context(
+                        open_desk(application, as_daemon=True, around=around)
+                    )
                 break
             except DatabaseUnusable as error:
-                if error.code != "database-locked":
+                if error.code not in PASSING:
                     raise
-                application.say(error)
+                if error.code != said or time.monotonic() - said_at > _SAID_AGAIN_SECONDS:
+                    application.say(f"{error} The service waits until it can go on.")
+                    said, said_at = error.code, time.monotonic()
                 with manager.patience(error.message):
-                    time.sleep(_LOCK_PAUSE_SECONDS)
+                    time.sleep(next(pauses))
         yield desk
 
 

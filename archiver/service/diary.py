@@ -124,13 +124,16 @@ class Diary:
         self._keep(name)
 
     def _keep(self, name: str) -> None:
-        """Store the diary for other processes; a database in trouble is told in other ways."""
+        """Store the diary for other processes; a database in trouble is told in other ways.
+
+        It is written around every duty, so a lock must not hold the service up for it.
+        """
         if name not in DUTIES:
             return
         self._stored_at = self._clock.monotonic()
         written = {name: _as_json(entry) for name, entry in self.entries.items() if name in DUTIES}
         with contextlib.suppress(DatabaseUnusable):
-            self._journal.set_state(_STATE, written)
+            self._journal.note_state(_STATE, written)
 
 
 def stored_entries(journal: Journal) -> dict[str, Entry]:

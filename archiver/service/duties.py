@@ -34,6 +34,7 @@ class Duties:
         """Work at a desk; nothing is opened yet."""
         self._desk = desk
         self._lending = Lending(desk)
+        self._requests_failed = False
 
     async def __aenter__(self) -> Duties:
         await self._lending.open()
@@ -150,10 +151,18 @@ class Duties:
     async def requests(self) -> str:
         """Look at what people asked for through the database."""
         journal, clock = self._desk.store.journal, self._desk.clock
+        if self._requests_failed:
+            # Nothing is sent as long as not even this can be written.
+            journal.reopen_requests()
+            self._requests_failed = False
         taken = journal.take_requests("check", clock.now())
         if taken:
-            async with self._lending.at_work() as clients:
-                await rounds.look_at(clients.checking, [link_id for _, link_id in taken])
-            for request_id, _ in taken:
-                journal.answer(request_id, clock.now())
+            try:
+                async with self._lending.at_work() as clients:
+                    await rounds.look_at(clients.checking, [link_id for _, link_id in taken])
+                for request_id, _ in taken:
+                    journal.answer(request_id, clock.now())
+            except CannotWork:
+                self._requests_failed = True
+                raise
         return ""

@@ -5,19 +5,22 @@ All of it blocks for as long as it takes: the daemon does it in a thread (`servi
 
 from __future__ import annotations
 
+import contextlib
 import re
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from archiver.clock import to_stamp
 from archiver.errors import CannotWork, DatabaseUnusable
 from archiver.service.desk import Desk, log
-from archiver.store import Pruned, copy_database, settle_journal, sound
+from archiver.store import HALF_COPY, Pruned, copy_database, settle_journal, sound
 
 # Contract §1: a link nobody cites is kept for 90 days.
 UNCITED_KEPT = timedelta(days=90)
 # What a sibling probe told is used for 30 days (design §5).
 PROBES_KEPT = timedelta(days=30)
+HALF_COPIES_KEPT = timedelta(days=1)
 
 
 def maintain(desk: Desk) -> str:
@@ -108,14 +111,36 @@ def _copy_name(database: Path, now: datetime) -> str:
     return f"{database.stem}-{stamp}{database.suffix or '.db'}"
 
 
+def daily_copies(directory: Path, database: Path) -> list[Path]:
+    """Return the copies of a database that maintenance has made in a folder, oldest first."""
+    return _named(directory, _ours(database))
+
+
+def _ours(database: Path, more: str = "") -> str:
+    """Return the pattern of the names that maintenance gives to copies of a database."""
+    stem, suffix = re.escape(database.stem), re.escape(database.suffix or ".db")
+    return rf"{stem}-\d{{8}}T\d{{6}}Z{suffix}{more}"
+
+
+def _named(directory: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(file for file in directory.iterdir() if re.fullmatch(pattern, file.name))
+    except OSError:
+        return []
+
+
 def _drop_old_copies(directory: Path, database: Path, keep: int) -> None:
     """Drop the oldest copies of this database; nothing that is named otherwise is touched."""
-    ours = re.compile(
-        rf"{re.escape(database.stem)}-\d{{8}}T\d{{6}}Z{re.escape(database.suffix or '.db')}"
-    )
-    copies = sorted(file for file in directory.iterdir() if ours.fullmatch(file.name))
-    for file in copies[:-keep]:
+    halves = _named(directory, _ours(database, HALF_COPY))
+    for file in (*daily_copies(directory, database)[:-keep], *filter(_is_left_behind, halves)):
         try:
             file.unlink()
         except OSError as error:
             log.warning("the old copy %s cannot be removed: %s", file, error.strerror)
+
+
+def _is_left_behind(half: Path) -> bool:
+    """Say whether a half copy was left by a process that was killed: nobody copies for a day."""
+    with contextlib.suppress(OSError):
+        return time.time() - half.stat().st_mtime > HALF_COPIES_KEPT.total_seconds()
+    return False

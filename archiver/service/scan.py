@@ -34,11 +34,14 @@ async def scan(desk: Desk, *, accept_removals: bool = False) -> Scan:
     """
     known = desk.store.citations.known_files()
     found_paths: set[str] = set()
+    closed: list[str] = []
     read = 0
     changed: list[FoundFile] = []
     include = desk.settings.events.include
     for found in find_files(desk.loaded.event_folders, include):
         found_paths.add(found.path)
+        if found.problem is not None:
+            closed.append(f"{found.path}/")
         stamp = found.stamp or _NO_STAMP
         if known.get(found.path) != (stamp.size, stamp.mtime_ns, stamp.inode):
             changed.append(found)
@@ -47,6 +50,8 @@ async def scan(desk: Desk, *, accept_removals: bool = False) -> Scan:
             changed = []
             await asyncio.sleep(0)
     read += _read(desk, changed)
+    # What is under a folder that cannot be read has not gone: nobody has looked.
+    found_paths |= {path for path in known if path.startswith(tuple(closed))}
     return _settle(desk, known.keys() - found_paths, frozenset(found_paths), read, accept_removals)
 
 

@@ -7,7 +7,7 @@ drawers. Nothing outside this room writes SQL.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from archiver.errors import DatabaseUnusable
@@ -16,19 +16,21 @@ from archiver.store.citations import Citations, Removals, ScannedFile
 from archiver.store.copies import CopiedRecord, Copies
 from archiver.store.counting import Counting
 from archiver.store.database import (
+    HALF_COPY,
     PASSING,
     READER_PATIENCE_SECONDS,
     WORKING_CACHE_KIB,
     Around,
     Database,
     connect,
+    copies_before_migrations,
     copy_database,
+    copy_pages,
     is_new,
     migrate,
     pending_migrations,
     settle_journal,
     sound,
-    spoken,
     tune,
 )
 from archiver.store.hosts import Hosts
@@ -40,6 +42,7 @@ from archiver.store.pruning import Pruned, Pruning
 from archiver.store.queries import Queries
 
 __all__ = [
+    "HALF_COPY",
     "PASSING",
     "ArchiveTask",
     "Around",
@@ -56,6 +59,7 @@ __all__ = [
     "Store",
     "as_captures",
     "connect",
+    "copies_before_migrations",
     "copy_database",
     "daemon_pid",
     "is_new",
@@ -89,16 +93,20 @@ class Store:
         path: Path,
         *,
         as_daemon: bool = False,
+        checked: bool = False,
         around: Around | None = None,
         cache_kib: int = WORKING_CACHE_KIB,
     ) -> Store:
         """Open (or create) a database and migrate it; raise `DatabaseUnusable`.
 
         A command never migrates under a running daemon of another version (design §7).
+        `checked`: the whole file is read first, and nothing is written when it is not sound.
         `around` is entered while migrations run; `cache_kib` is what may be kept in memory.
         """
         database = connect(path)
         try:
+            if checked and not is_new(path):
+                sound(database)
             if not as_daemon and not is_new(path) and pending_migrations(database):
                 pid = daemon_pid(path)
                 if pid is not None:
@@ -130,10 +138,11 @@ class Store:
             # A log beside the file means that somebody works on it, or died: then join in.
             at_rest = not path.with_name(path.name + "-wal").exists()
             source = connect(path, read_only=True, at_rest=at_rest)
-            with spoken(path):
-                source.connection.backup(copy.connection)
-            source.close()
-        migrate(copy)
+            with closing(source):
+                copy_pages(source, copy)
+        # What is wrong with the copy is wrong with the file.
+        copy.path = path
+        migrate(copy, keeps_copy=False)
         return cls(copy)
 
     def close(self) -> None:

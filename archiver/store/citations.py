@@ -189,12 +189,12 @@ class Citations:
     def prune_uncited(self, before: datetime) -> int:
         """Drop links that no file ever cited and that nobody has asked for since a moment."""
         with self._database.atomic():
-            rows = self._database.execute(
+            rows = self._database.fetch(
                 "SELECT id FROM links WHERE cited = 0 AND uncited_since < ?1"
                 " AND coalesce(last_look_at, '') < ?1"
                 " AND NOT EXISTS (SELECT 1 FROM citations c WHERE c.link_id = links.id)",
                 [to_stamp(before)],
-            ).fetchall()
+            )
             ids = [(row[0],) for row in rows]
             for table in ("looks", "changes", "captures", "attempts", "requests"):
                 self._database.execute_many(f"DELETE FROM {table} WHERE link_id = ?", ids)

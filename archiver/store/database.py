@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,8 +21,15 @@ import sqlite_utils
 
 from archiver.errors import DatabaseUnusable
 from archiver.store.schema import migrations
+from archiver.text import shown
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+# The end of the name of a copy that is not whole yet, as a pattern.
+HALF_COPY = r"\.partial-\d+"
+
+# The end of the name of a copy made before a migration.
+_BEFORE = re.compile(r"\.before-m\d+\w*")
 
 # How long a writer waits for another process's transaction. All of ours are short.
 BUSY_TIMEOUT_SECONDS = 10.0
@@ -44,6 +52,12 @@ _REFUSED_WRITES = frozenset(
         *("SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE", "SQLITE_IOERR_SHMSIZE"),
         *("SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC"),
     }
+)
+
+# Commands name the copy, too (`service.restoring`).
+_RESTORE = (
+    "Stop the service, move the file aside with its -wal and -shm files, and put the newest copy of"
+    " database.backup_directory in its place."
 )
 
 # (fragment of SQLite's message, code, what happened, what to do next)
@@ -126,9 +140,7 @@ def _in_words(error: sqlite3.Error, path: Path | str) -> DatabaseUnusable:
         "malformed" in text or "not a database" in text
     ):
         return DatabaseUnusable(
-            f"The database {path} is damaged.",
-            "Move it aside and restore a backup (`database.backup_directory`), or start anew.",
-            code="database-corrupted",
+            f"The database {path} is damaged.", _RESTORE, code="database-corrupted"
         )
     return DatabaseUnusable(
         f"The database {path} cannot be used: {error}.", "Try again; report it if it stays."
@@ -179,10 +191,28 @@ class Database:
                     self.connection.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def impatient(self) -> Iterator[None]:
+        """Wait only a moment for a lock inside the block: what is done there can be left out."""
+        self.pragmas([f"busy_timeout = {int(1000 * READER_PATIENCE_SECONDS)}"])
+        try:
+            yield
+        finally:
+            self.pragmas([f"busy_timeout = {int(1000 * BUSY_TIMEOUT_SECONDS)}"])
+
     def execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
         """Run one statement."""
         with spoken(self.path):
             return self.connection.execute(sql, values)
+
+    def fetch(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
+        """Run one statement and return all its rows.
+
+        A write that returns rows is committed only when the last one was fetched, so this is
+        where a full disk shows.
+        """
+        with spoken(self.path):
+            return self.connection.execute(sql, values).fetchall()
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
         """Run one statement for every row, inside a transaction."""
@@ -282,7 +312,9 @@ def _tables(database: Database) -> int:
 Around = Callable[[Sequence[str]], AbstractContextManager[None]]
 
 
-def migrate(database: Database, around: Around | None = None) -> list[str]:
+def migrate(
+    database: Database, around: Around | None = None, *, keeps_copy: bool = True
+) -> list[str]:
     """Bring the schema up to date, after a copy of a file that holds something; name what ran.
 
     The copy is made and the schema changed under one write lock: of two processes that come at
@@ -295,7 +327,7 @@ def migrate(database: Database, around: Around | None = None) -> list[str]:
         _use_write_ahead_log(database)
         with database.atomic():
             pending = pending_migrations(database)
-            if pending and _tables(database):
+            if keeps_copy and pending and _tables(database):
                 _copy_before(database.path, pending[0])
             migrations.apply(database.tables)
     return pending
@@ -324,14 +356,30 @@ def _copy_before(path: Path, migration: str) -> None:
         reader.close()
 
 
+def copies_before_migrations(path: Path) -> list[Path]:
+    """Return the copies that migrations of a database have left beside it, oldest first."""
+    with contextlib.suppress(OSError):
+        found = [file for file in path.parent.iterdir() if file.name.startswith(path.name)]
+        copies = [file for file in found if _BEFORE.fullmatch(file.name[len(path.name) :])]
+        return sorted(copies, key=lambda file: (file.stat().st_mtime, file.name))
+    return []
+
+
+# Troubles with a copy that are told without a sentence about where it was to be made.
+_SAID_AS_IT_IS = frozenset(
+    {"database-corrupted", "copy-damaged", "copy-onto-itself", "interrupted"}
+)
+
+
 def copy_database(database: Database, destination: Path) -> None:
     """Write a consistent copy while others work: whole or not at all, and checked.
 
     `VACUUM INTO` a temporary name, `integrity_check`, fsync, rename (reference operations §9).
     """
     partial = destination.with_name(f"{destination.name}.partial-{os.getpid()}")
-    partial.unlink(missing_ok=True)
     try:
+        _require_another_file(database.path, destination)
+        partial.unlink(missing_ok=True)
         database.execute("VACUUM INTO ?", [str(partial)])
         copy = connect(partial, read_only=True)
         try:
@@ -340,15 +388,15 @@ def copy_database(database: Database, destination: Path) -> None:
             copy.close()
         if verdict != "ok":
             raise DatabaseUnusable(
-                f"The copy of {database.path} is damaged ({verdict}).",
-                "The database itself may be damaged: check the disk.",
-                code="database-corrupted",
+                f"The copy of {database.path} for {destination} is damaged ({verdict}).",
+                "It was thrown away. Check the disk of that folder, and try again.",
+                code="copy-damaged",
             )
         _reach_the_disk(partial)
         partial.replace(destination)
         _reach_the_disk(destination.parent)
     except DatabaseUnusable as error:
-        if error.code in ("database-corrupted", "interrupted"):
+        if error.code in _SAID_AS_IT_IS:
             raise
         raise DatabaseUnusable(
             f"No copy of {database.path} was made at {destination}: {error.message}",
@@ -366,6 +414,31 @@ def copy_database(database: Database, destination: Path) -> None:
             partial.unlink(missing_ok=True)
 
 
+def copy_pages(source: Database, target: Database) -> None:
+    """Copy one open database into another, page by page; raise `DatabaseUnusable`.
+
+    Python tries a locked page again for ever (`Connection.backup`, sqlite3 docs); we do not.
+    """
+    end = time.monotonic() + BUSY_TIMEOUT_SECONDS
+
+    def give_up_in_time(status: int, _left: int, _total: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > end:
+            raise sqlite3.OperationalError("database is locked")
+
+    with spoken(source.path):
+        source.connection.backup(target.connection, progress=give_up_in_time)
+
+
+def _require_another_file(path: Path, destination: Path) -> None:
+    """Refuse to put a copy in the place of what is copied, whose log would no longer fit it."""
+    if destination.exists() and destination.samefile(path):
+        raise DatabaseUnusable(
+            f"{destination} is the database itself; nothing was copied.",
+            "Name another file for the copy.",
+            code="copy-onto-itself",
+        )
+
+
 def _reach_the_disk(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -379,10 +452,10 @@ def sound(database: Database) -> None:
     """Raise `DatabaseUnusable` when the file is damaged, as far as a quick check can tell."""
     verdict = database.value("PRAGMA quick_check(1)")
     if verdict != "ok":
+        found = shown(" ".join(str(verdict).split()), 120)
         raise DatabaseUnusable(
-            f"The database {database.path} is damaged ({verdict}).",
-            "Stop the service, move the file aside and put the newest copy of"
-            " database.backup_directory in its place.",
+            f"The database {database.path} is damaged ({found}).",
+            _RESTORE,
             code="database-corrupted",
         )
 
@@ -394,11 +467,8 @@ def settle_journal(database: Database) -> None:
     at once when a long reader stands in the way.
     """
     database.pragmas(["analysis_limit = 400", "optimize", "wal_checkpoint(PASSIVE)"])
-    database.pragmas([f"busy_timeout = {int(1000 * READER_PATIENCE_SECONDS)}"])
-    try:
+    with database.impatient():
         database.pragmas(["wal_checkpoint(TRUNCATE)"])
-    finally:
-        database.pragmas([f"busy_timeout = {int(1000 * BUSY_TIMEOUT_SECONDS)}"])
 
 
 def tune(database: Database, *, cache_kib: int = WORKING_CACHE_KIB) -> None:

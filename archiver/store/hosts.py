@@ -32,14 +32,14 @@ class Hosts:
         return None if row is None else HostState(_moment(row[0]), _moment(row[1]), row[2])
 
     def _lease(self, host: str, holder: str, now: datetime, until: datetime) -> sqlite3.Row | None:
-        found: sqlite3.Row | None = self._database.execute(
+        rows = self._database.fetch(
             "INSERT INTO hosts (host, leased_by, leased_until) VALUES (?1, ?2, ?4)"
             " ON CONFLICT (host) DO UPDATE SET leased_by = ?2, leased_until = ?4"
             " WHERE leased_by IS NULL OR leased_by = ?2 OR leased_until <= ?3"
             " RETURNING not_before, last_request_at, consecutive_pauses",
             [host, holder, to_stamp(now), to_stamp(until)],
-        ).fetchone()
-        return found
+        )
+        return rows[0] if rows else None
 
     @contextmanager
     def _unhurried_disk(self) -> Iterator[None]:
@@ -80,6 +80,8 @@ class Hosts:
 
     def pause(self, host: str, not_before: datetime) -> None:
         """Keep a Retry-After: nobody asks this host before then, also after a restart."""
+        # Stored moments are whole seconds: cutting would let the host be asked too early.
+        not_before += timedelta(microseconds=-not_before.microsecond % 1_000_000)
         self._database.execute(
             "INSERT INTO hosts (host, not_before, consecutive_pauses) VALUES (?1, ?2, 1)"
             " ON CONFLICT (host) DO UPDATE SET consecutive_pauses = consecutive_pauses + 1,"

@@ -56,6 +56,11 @@ class Journal:
             "INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)", [name, json.dumps(value)]
         )
 
+    def note_state(self, name: str, value: Any) -> None:
+        """Keep a small named value if that can be done at once; raise soon if it cannot."""
+        with self._database.impatient():
+            self.set_state(name, value)
+
     def state(self, name: str, default: Any = None) -> Any:
         """Return a small named value."""
         text = self._database.value("SELECT value FROM state WHERE name = ?", [name])
@@ -80,12 +85,12 @@ class Journal:
         """Take open requests of a kind: (request id, link id), oldest first."""
         return [
             (row[0], row[1])
-            for row in self._database.execute(
+            for row in self._database.fetch(
                 "UPDATE requests SET taken_at = ?, state = 'taken' WHERE id IN (SELECT id FROM"
                 " requests WHERE kind = ? AND done_at IS NULL AND taken_at IS NULL"
                 " ORDER BY id LIMIT ?) RETURNING id, link_id",
                 [to_stamp(now), kind, limit],
-            ).fetchall()
+            )
         ]
 
     def answer(self, request_id: int, now: datetime, state: str = "done") -> None:
@@ -96,9 +101,10 @@ class Journal:
         )
 
     def reopen_requests(self) -> None:
-        """Give requests that a dead daemon took back to the queue."""
+        """Give requests that were taken and not answered back to the queue."""
         self._database.execute(
-            "UPDATE requests SET taken_at = NULL, state = 'queued' WHERE done_at IS NULL"
+            "UPDATE requests SET taken_at = NULL, state = 'queued'"
+            " WHERE done_at IS NULL AND taken_at IS NOT NULL"
         )
 
     def request_state(self, request_id: int) -> str:

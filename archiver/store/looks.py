@@ -94,12 +94,12 @@ class Looks:
     def claim_due(self, now: datetime, limit: int, holder: str) -> list[KnownLink]:
         """Take up to `limit` due links that nobody holds."""
         with self._database.atomic():
-            rows = self._database.execute(
+            rows = self._database.fetch(
                 "UPDATE links SET claimed_by = ?, claimed_at = ? WHERE id IN ("
                 " SELECT id FROM links WHERE cited = 1 AND next_look_at <= ?"
                 " AND claimed_by IS NULL ORDER BY next_look_at, id LIMIT ?) RETURNING id",
                 [holder, to_stamp(now), to_stamp(now), limit],
-            ).fetchall()
+            )
         return self.known([row[0] for row in rows])
 
     def known(self, link_ids: Sequence[int]) -> list[KnownLink]:
@@ -163,11 +163,11 @@ class Looks:
         with self._database.atomic():
             due = [
                 row[0]
-                for row in self._database.execute(
+                for row in self._database.fetch(
                     "SELECT id FROM links WHERE cited = 1 AND next_look_at <= ?"
                     " AND claimed_by IS NULL ORDER BY next_look_at, id",
                     [to_stamp(now)],
-                ).fetchall()
+                )
             ]
             step = over / max(1, len(due))
             self._database.execute_many(

@@ -118,9 +118,7 @@ class Pruning:
             first = int(last)
 
     def _drop(self, table: str, query: str, values: Mapping[str, object]) -> int:
-        ids: Sequence[tuple[int]] = [
-            (row[0],) for row in self._database.execute(query, values).fetchall()
-        ]
+        ids: Sequence[tuple[int]] = [(row[0],) for row in self._database.fetch(query, values)]
         for start in range(0, len(ids), _ROWS):
             self._database.execute_many(
                 f"DELETE FROM {table} WHERE id = ?", ids[start : start + _ROWS]

@@ -174,9 +174,9 @@ class Queries:
         """Stream the ids of all links, cited or not."""
         last = 0
         while True:
-            ids = self._database.execute(
+            ids = self._database.fetch(
                 "SELECT id FROM links WHERE id > ? ORDER BY id LIMIT 500", [last]
-            ).fetchall()
+            )
             if not ids:
                 return
             for row in ids:

@@ -7,11 +7,14 @@ that has it imported already; only what concerns the start itself runs a fresh i
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import multiprocessing
 import os
+import resource
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -44,6 +47,42 @@ class Child(Protocol):
         """Wait for the end and return both outputs."""
 
 
+@dataclass(frozen=True)
+class Hardship:
+    """What a child has to live with: files of at most so many bytes, permissions that bind."""
+
+    file_limit: int | None = None
+    bound: bool = False
+
+    def begin(self) -> None:
+        """Let this process live so from here on."""
+        if self.file_limit is not None:
+            # Python ignores SIGXFSZ: a write beyond the limit fails with EFBIG.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_limit, resource.RLIM_INFINITY))
+        if self.bound:
+            _give_up_roots_rights()
+
+
+NO_HARDSHIP = Hardship()
+
+
+def _give_up_roots_rights() -> None:
+    """Let permissions bind this process, root's too (capabilities(7), capset(2)).
+
+    It stays root, so it still may read what only root may: the interpreter, for one.
+    """
+    version, beyond_permissions = 0x20080522, 0b1111  # CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER
+    header = (ctypes.c_uint32 * 2)(version, 0)
+    sets = (ctypes.c_uint32 * 6)()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.capget(header, sets) != 0:
+        raise OSError(ctypes.get_errno(), "capget")
+    for place in range(3):  # effective, permitted, inheritable
+        sets[place] &= ~beyond_permissions
+    if libc.capset(header, sets) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
+
+
 async def start_fresh(
     arguments: Sequence[str], folder: Path, environ: Mapping[str, str]
 ) -> asyncio.subprocess.Process:
@@ -60,7 +99,13 @@ async def start_fresh(
 class ForkedChild:
     """A child with the program imported; its outputs go into files until they are read."""
 
-    def __init__(self, arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        environ: Mapping[str, str],
+        hardship: Hardship = NO_HARDSHIP,
+    ) -> None:
         """Start it."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(_IMPORTED))
@@ -68,7 +113,7 @@ class ForkedChild:
         self._told: tuple[bytes, bytes] | None = None
         self._process = context.Process(
             target=_become,
-            args=(list(arguments), str(folder), dict(environ), self._outputs.name),
+            args=(list(arguments), str(folder), dict(environ), self._outputs.name, hardship),
         )
         # The files are there at once, however early the child ends.
         for name in ("1", "2"):
@@ -91,6 +136,12 @@ class ForkedChild:
         """Send SIGKILL."""
         self._process.kill()
 
+    def said(self) -> str:
+        """Return what it has written to standard error so far."""
+        if self._told is not None:
+            return self._told[1].decode()
+        return (Path(self._outputs.name) / "2").read_text(encoding="utf-8")
+
     async def communicate(self) -> tuple[bytes, bytes]:
         """Wait for the end and return both outputs."""
         # Only one thread may ask multiprocessing how a process is, so no thread waits for it.
@@ -104,7 +155,13 @@ class ForkedChild:
         return self._told
 
 
-def _become(arguments: list[str], folder: str, environ: dict[str, str], outputs: str) -> None:
+def _become(
+    arguments: list[str],
+    folder: str,
+    environ: dict[str, str],
+    outputs: str,
+    hardship: Hardship,
+) -> None:
     """Be `archiver` from here on."""
     os.chdir(folder)
     os.environ.clear()
@@ -116,4 +173,5 @@ def _become(arguments: list[str], folder: str, environ: dict[str, str], outputs:
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", buffering=1, closefd=False)
     sys.argv = ["archiver", *arguments]
+    hardship.begin()
     sys.exit(main(arguments))

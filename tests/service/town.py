@@ -26,9 +26,18 @@ from aiohttp import web
 from archiver.clock import SystemClock
 from archiver.demo.seen import Seen
 from archiver.demo.wayback import WaybackStandIn
-from tests.service.children import ROOT, Child, ForkedChild, start_fresh
+from tests.service.children import (
+    NO_HARDSHIP,
+    ROOT,
+    Child,
+    ForkedChild,
+    Hardship,
+    start_fresh,
+)
 
 HTML = "text/html; charset=utf-8"
+# Longer than a look waits for a host (checking.lanes), so that a round need not stay open.
+BUSY_SECONDS = 150
 FIRST, SECOND, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 
 # A resolver without an answer and a system without a route: what a machine without internet is.
@@ -83,8 +92,9 @@ class Town:
     """The servers, the archive, and what they saw.
 
     `/news/…` is an article, `/gone/…` a 404, `/wall/…` a 403, `/login/…` a 511, `/slow/…` an
-    article that waits for `gate`. `on_save` is called with a URL when the archive's crawler asks
-    for it, before the archive has answered who wants it saved.
+    article that waits for `gate`, `/busy/…` a 429 that asks for `BUSY_SECONDS`. Every answer
+    takes `lag` seconds. `on_save` is called with a URL when the archive's crawler asks for it,
+    before the archive has answered who wants it saved.
     """
 
     archive: WaybackStandIn
@@ -92,6 +102,7 @@ class Town:
     ports: dict[str, int] = field(default_factory=dict)
     visits: list[Visit] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
+    lag: float = 0.0
     on_save: list[Callable[[str], None]] = field(default_factory=list)
 
     def url(self, path: str, host: str = FIRST) -> str:
@@ -109,6 +120,8 @@ class Town:
             return 403, "<title>Forbidden</title><h1>Forbidden</h1>"
         if kind == "login":
             return 511, "<title>Guests</title><h1>Accept our terms</h1>"
+        if kind == "busy":
+            return 429, "<title>Too many requests</title><h1>Too many requests</h1>"
         if kind in ("news", "slow") and path not in self.gone:
             return 200, article(path)
         return 404, "<title>Not found</title><h1>Not found</h1>"
@@ -158,8 +171,11 @@ async def _serve(town: Town, host: str) -> web.AppRunner:
         try:
             if request.path.startswith("/slow/"):
                 await asyncio.wait_for(town.gate.wait(), 20)
+            if town.lag:
+                await asyncio.sleep(town.lag)
             status, body = town.answer(request.path)
-            return web.Response(status=status, text=body, content_type="text/html")
+            asks = {"Retry-After": str(BUSY_SECONDS)} if status == 429 else {}
+            return web.Response(status=status, text=body, content_type="text/html", headers=asks)
         finally:
             visit.ended = time.monotonic()
 
@@ -246,7 +262,13 @@ class Place:
         (hook / "sitecustomize.py").write_text(_NO_INTERNET, encoding="utf-8")
         return {"PYTHONPATH": f"{hook}{os.pathsep}{ROOT}"}
 
-    async def start(self, *arguments: str, fresh: bool = False, **environ: str) -> Child:
+    async def start(
+        self,
+        *arguments: str,
+        fresh: bool = False,
+        hardship: Hardship = NO_HARDSHIP,
+        **environ: str,
+    ) -> Child:
         """Start the program here, on request in an interpreter of its own."""
         inherited = {
             name: value
@@ -259,14 +281,20 @@ class Place:
         child: Child = (
             await start_fresh(arguments, self.folder, given)
             if new
-            else ForkedChild(arguments, self.folder, given)
+            else ForkedChild(arguments, self.folder, given, hardship)
         )
         self.children.append(child)
         return child
 
-    async def run(self, *arguments: str, fresh: bool = False, **environ: str) -> Done:
+    async def run(
+        self,
+        *arguments: str,
+        fresh: bool = False,
+        hardship: Hardship = NO_HARDSHIP,
+        **environ: str,
+    ) -> Done:
         """Run the program to its end."""
-        return await ended(await self.start(*arguments, fresh=fresh, **environ))
+        return await ended(await self.start(*arguments, fresh=fresh, hardship=hardship, **environ))
 
     async def stop_all(self) -> None:
         """Kill every child that still runs, and clear up after all."""

@@ -109,3 +109,14 @@ def test_a_belief_survives_being_stored(belief: Belief) -> None:
     ).fetchone()
     connection.close()
     assert read_belief(row) == belief
+
+
+def test_a_retry_after_is_never_kept_shorter_than_it_was_asked_for(store: Store) -> None:
+    for microseconds in (0, 1, 500_000, 999_999):
+        asked = NOW.replace(microsecond=microseconds) + timedelta(minutes=1)
+        host = f"busy-{microseconds}.test"
+        store.hosts.pause(host, asked)
+        state = store.hosts.lease(host, "run:1", NOW, NOW + timedelta(minutes=1))
+        assert state is not None
+        assert state.not_before is not None
+        assert timedelta(0) <= state.not_before - asked < timedelta(seconds=1)

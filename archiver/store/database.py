@@ -27,6 +27,8 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 BUSY_TIMEOUT_SECONDS = 10.0
 # How long a reader does that only answers whether we are well.
 READER_PATIENCE_SECONDS = 1.0
+# How long cutting the write-ahead log waits for readers; nobody can write meanwhile.
+_CUT_PATIENCE_MILLISECONDS = 100
 
 # STRICT tables need 3.37 (sqlite.org/stricttables.html).
 OLDEST_SQLITE = (3, 37, 0)
@@ -387,11 +389,14 @@ def sound(database: Database) -> None:
 def settle_journal(database: Database) -> None:
     """Refresh the planner's figures and shorten the write-ahead log, without holding others up.
 
-    Most of the log is written back beside others' work; only then it is cut, which is given up
-    at once when a long reader stands in the way.
+    Most of the log is written back beside others' work; only then it is cut, which keeps every
+    writer out, and is given up in a moment when a long reader stands in the way.
     """
-    database.pragmas(["analysis_limit = 400", "optimize", "wal_checkpoint(PASSIVE)"])
-    database.pragmas([f"busy_timeout = {int(1000 * READER_PATIENCE_SECONDS)}"])
+    # `optimize` reads first and writes later, which fails at once when another process wrote in
+    # between; under the write lock it waits its turn (sqlite.org/rescode.html#busy_snapshot).
+    with database.atomic():
+        database.pragmas(["analysis_limit = 400", "optimize"])
+    database.pragmas(["wal_checkpoint(PASSIVE)", f"busy_timeout = {_CUT_PATIENCE_MILLISECONDS}"])
     try:
         database.pragmas(["wal_checkpoint(TRUNCATE)"])
     finally:

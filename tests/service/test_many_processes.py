@@ -172,7 +172,7 @@ async def start_commands(place: Place, asked: list[str], urls: list[str]) -> dic
         "report html": ("report", "-f", "html", "-o", "mine.html"),
         "status": ("status", "--json"),
         "backup": ("db", "backup", "copy.db"),
-        "prune": ("-vv", "db", "prune"),
+        "prune": ("db", "prune"),
         "rebuild": ("db", "rebuild"),
         "lint": ("events", "lint"),
         "why": ("why", urls[0], "--json"),
@@ -207,17 +207,18 @@ def the_copy_is_whole(place: Place, links: int) -> None:
 async def test_a_command_of_a_later_release_never_migrates_under_a_running_service(
     place: Place, town: Town
 ) -> None:
-    urls = cite_everything(place, town)
+    url = town.url(page(PAGES[0], HOSTS[0]))
+    place.cite(url)
     place.configure(town)
     service = await place.start("run")
-    await until(lambda: unlooked(place) == 0, "a look at every link", service)
+    await until(lambda: town.visits, "a look", service)
     before = migrations(place)
-    for command in (
-        *(("check", urls[0]), ("archive", urls[0]), ("mark", urls[0], "alive"), ("status",)),
-        *(("report",), ("db", "migrate"), ("db", "backup", "copy.db"), ("why", urls[0])),
-    ):
-        done = await later_release(place, *command)
-        assert done.code == 4, (command, done)
+    commands = (
+        *(("check", url), ("archive", url), ("mark", url, "alive"), ("status",)),
+        *(("report",), ("db", "migrate"), ("db", "backup", "copy.db")),
+    )
+    for done in await asyncio.gather(*(later_release(place, *command) for command in commands)):
+        assert done.code == 4, done
         assert f"pid {service.pid}" in done.err
         assert "Restart the service first" in done.err
     assert migrations(place) == before
@@ -230,3 +231,21 @@ async def test_a_command_of_a_later_release_never_migrates_under_a_running_servi
     older = await place.run("status")
     assert older.code == 4
     assert "newer archiver" in older.err
+
+
+async def test_a_command_beside_a_single_pass_waits_for_its_turn_at_the_host(
+    place: Place, town: Town
+) -> None:
+    slow, mine = town.url("/slow/a-page-that-takes-its-time"), town.url(page(PAGES[0], HOSTS[0]))
+    place.cite(slow, town.url(page(PAGES[1], HOSTS[0])))
+    place.configure(town, archive__mode='"off"', check__host_delay='"1s"')
+    single = await place.start("run", "--once")
+    await until(lambda: town.visits, "the pass to ask the host", single)
+    command = await place.start("check", mine, "--json")
+    await until(lambda: place.value("SELECT 1 FROM links WHERE url = ?", mine), "it", command)
+    town.gate.set()
+    passed, checked = await ended(single), await ended(command)
+    assert (passed.code, checked.code) == (0, 0), checked.err
+    assert checked.json["results"][0]["belief"]["verdict"] == "ok"
+    assert town.overlaps() == []
+    assert min(gaps(town)) >= DELAY

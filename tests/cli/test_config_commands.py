@@ -94,6 +94,20 @@ def test_check_exits_3_when_something_named_cannot_be_read_or_is_lacking(
     assert named in capsys.readouterr().err
 
 
+def test_check_names_all_that_is_lacking_at_once(tmp_path, capsys):
+    configure(
+        tmp_path,
+        "[events]\npaths = ['nowhere', 'elsewhere']\n[network]\nca_file = 'nowhere.pem'\n"
+        "[archive]\nmode = 'spn2'\n[web]\nenabled = true\ntoken_file = 'no-token'\n",
+    )
+    assert main(["config", "check", "-q"]) == 3
+    said = capsys.readouterr().err
+    assert said.startswith("archiver: The configuration has 5 problems.\n")
+    for named in ("nowhere", "elsewhere", "network.ca_file", "web.token_file", "no account keys"):
+        assert named in said
+    assert said.rstrip().endswith("'archiver config check' says whether all is well then.")
+
+
 def test_show_prints_every_value_in_force_as_toml(capsys, monkeypatch):
     monkeypatch.setenv("ARCHIVER_CHECK__TIMEOUT", "7s")
     assert main(["config", "show"]) == 0

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sqlite3
+import sys
 from contextlib import closing
 from itertools import pairwise
 
 import pytest
 
-from tests.service.town import FIRST, SECOND, THIRD, Place, Town, ended, stopped, until
+from tests.service.children import ROOT
+from tests.service.town import SECOND, THIRD, Place, Town, ended, stopped, until
 
 NEWS = "/news/harbour-dredging-contract-awarded-without-tender"
 OTHER = "/news/council-sold-the-waterworks-to-its-own-treasurer"
@@ -269,9 +272,48 @@ async def test_a_bad_configuration_ends_the_service_at_its_start(place: Place, b
 async def test_the_log_is_one_json_object_a_line_on_request(place: Place, town: Town) -> None:
     place.cite(town.url(NEWS))
     place.configure(town, archive__mode='"off"', check__contact='"https://example.org/me"')
-    child = await place.start("run", "--log-format", "json", "-q", "-v")
+    child = await place.start("run", "--log-format", "json", "-v")
     await until(lambda: looks(place) == 1, "the look", child)
+    second = await place.run("run", "--log-format", "json")
     done = await stopped(child)
     lines = [json.loads(line) for line in done.err.splitlines()]
     assert any("the service is running" in str(line) for line in lines)
-    assert FIRST not in place.folder.name
+    assert any("Created the database" in line["message"] for line in lines)
+    [looked] = [line for line in lines if line["message"] == "looked"]
+    assert (looked["url"], looked["status"]) == (town.url(NEWS), 200)
+    told = [json.loads(line) for line in second.err.splitlines()]
+    assert [line["level"] for line in told[-2:]] == ["error", "error"]
+    assert f"pid {child.pid}" in told[-2]["message"]
+
+
+async def test_every_change_of_a_verdict_is_one_line_of_the_log(place: Place, town: Town) -> None:
+    place.cite(town.url(NEWS))
+    place.configure(town, archive__mode='"off"')
+    assert (await place.run("check", "--due")).code == 0
+    town.gone.add(NEWS)
+    done = await place.run("check", town.url(NEWS), "--fail-on", "never")
+    [line] = [line for line in done.err.splitlines() if "verdict changed" in line]
+    assert f"url={town.url(NEWS)} was=ok now=failing reason=http-404" in line
+
+
+async def test_under_the_journal_what_ends_a_start_has_the_priority_of_an_error(
+    place: Place,
+) -> None:
+    place.configure(check__host_delay='"soon"')
+    log = place.folder / "journal"
+    with log.open("wb") as stream:
+        place_of_log = os.fstat(stream.fileno())
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "archiver", "run"),
+            cwd=place.folder,
+            env={
+                "PYTHONPATH": str(ROOT),
+                "JOURNAL_STREAM": f"{place_of_log.st_dev}:{place_of_log.st_ino}",
+            },
+            stderr=stream,
+        )
+        place.children.append(child)
+        assert await asyncio.wait_for(child.wait(), 20) == 3
+    lines = log.read_text().splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("<3>") for line in lines), lines

@@ -52,9 +52,10 @@ def run(
     from archiver.config.review import remarks, require_usable
 
     span = _duration(archive_time)
+    application.is_service = not dry_run
     require_usable(application.loaded, application.environ)
     for remark in remarks(application.loaded, application.environ):
-        application.say(remark)
+        application.say(remark, "warning")
     if dry_run:
         return _dry_run(application)
     return _work(application, once=once, span=span, accept_removals=accept_removals)

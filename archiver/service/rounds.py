@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from functools import partial
 
 from archiver.checking.lanes import settings_for
 from archiver.errors import CannotWork, DatabaseUnusable
-from archiver.model import Finding
+from archiver.model import Finding, Verdict
 from archiver.service.checking import Busy, Checking, Seen
 from archiver.service.desk import log
 from archiver.store import PASSING, KnownLink, RecordedLook
@@ -256,6 +257,7 @@ class _Round:
         for look in recorded:
             self._let_go({look.link.link_id})
             self.summary.count(look)
+            _log_look(look)
             if self._for_a_person:
                 self.summary.findings[look.link.link_id] = look.finding
         self.summary.offline = self._checking.watch.offline
@@ -294,3 +296,15 @@ class _Round:
     def _let_go(self, link_ids: set[int]) -> None:
         self._checking.in_hand -= link_ids
         self._begun -= link_ids
+
+
+def _log_look(look: RecordedLook) -> None:
+    """Write one line for a belief that changed; for every look when asked to say more."""
+    was, now = look.link.belief.verdict, look.belief
+    if log.isEnabledFor(logging.DEBUG):
+        seen = look.observation
+        fields = {"url": look.link.url, "status": seen.status, "error": seen.error}
+        log.debug("looked", extra={**fields, "finding": look.finding.reason})
+    if now.verdict is not was and was is not Verdict.UNCHECKED:
+        fields = {"url": look.link.url, "was": was.value, "now": now.verdict.value}
+        log.info("verdict changed", extra={**fields, "reason": now.reason})

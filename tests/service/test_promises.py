@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import io
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
+from archiver.cli import main
+from archiver.config import Keys
+from archiver.demo.rehearsal import stage
+from archiver.logs import set_up
+from archiver.service.once import one_pass
 from tests.service.town import FIRST, SECOND, Place, Town
 
 ACCESS, SECRET = "Zm9vYWNjZXNza2V5", "c2VjcmV0a2V5YmFy"
@@ -59,4 +68,32 @@ async def test_the_account_keys_stand_in_nothing_printed_stored_or_reported(
     assert len(files) > len(printed)
     for secret in (ACCESS, SECRET):
         assert not [text for text in printed if secret in text]
+        assert not [data for data in files if secret.encode() in data]
+
+
+async def test_the_account_keys_stand_in_nothing_the_rehearsal_printed_stored_or_reported(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log = io.StringIO()
+    # The log is told no secret to leave out: none may come that far.
+    set_up("debug", "json", log, {})
+    async with stage(
+        tmp_path, datetime(2026, 3, 2, 6, tzinfo=UTC), 3600.0, Keys(ACCESS, SECRET)
+    ) as opened:
+        for _ in range(2):
+            await one_pass(opened.desk, archive_time=timedelta(hours=1))
+            opened.clock.jump(timedelta(hours=30))
+        assert any(request.authorized for request in opened.archive.requests)
+    settings = str(tmp_path / "archiver.toml")
+    for form in ("html", "md", "csv", "json", "junit", "sarif", "github", "atom", "prometheus"):
+        assert main(["-c", settings, "report", "-f", form]) == 0
+    for command in ("status", "config"):
+        assert main(["-c", settings, command, *(["show"] if command == "config" else [])]) == 0
+    printed = capfd.readouterr()
+    assert len(printed.out) > 100_000
+    assert "looked" in log.getvalue()
+    texts = [printed.out, printed.err, log.getvalue()]
+    files = [data for _, data in everything_below(tmp_path).values()]
+    for secret in (ACCESS, SECRET):
+        assert not [text for text in texts if secret in text]
         assert not [data for data in files if secret.encode() in data]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -102,6 +103,7 @@ def remarks(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[str]:
         refusal = keys_refusal(loaded, settings.archive.save_url)
         if refusal:
             yield f"The account keys are not sent to archive.save_url: {refusal}."
+    yield from _deaf_notifications(loaded, environ)
     unbuilt = sorted(catalogue.FORMATS_NOT_BUILT.intersection(settings.report.formats))
     if unbuilt:
         yield f"report.formats names formats this version cannot write: {', '.join(unbuilt)}."
@@ -112,6 +114,25 @@ def remarks(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[str]:
     ]
     if idle:
         yield f"Set, but without effect in this version: {', '.join(idle)}."
+
+
+def _deaf_notifications(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield what would keep digests from arriving, known long before the first one is made."""
+    notify = loaded.settings.notify
+    if notify.command:
+        program = notify.command[0]
+        # A program with a slash is found as `notify.command` finds it.
+        named = str(loaded.resolve("notify.command", program)) if "/" in program else program
+        if shutil.which(named, path=environ.get("PATH", os.defpath)) is None:
+            yield (
+                f"notify.command: there is no program {shown(named)} that may be run here; no"
+                " digest reaches it. Install it, or mend its path."
+            )
+    secret = loaded.path("notify.secret_file")
+    if secret is not None and secret.is_file() and not secret.stat().st_size:
+        yield "notify.secret_file is empty: no digest is sent to the webhook. Write a key into it."
+    if secret is not None and not notify.webhook:
+        yield "notify.secret_file signs what goes to notify.webhook, and that is empty."
 
 
 def resolver_remark(resolv_conf: Path) -> str | None:

@@ -290,7 +290,8 @@ def migrate(database: Database, around: Around | None = None) -> list[str]:
     pending = pending_migrations(database)
     if not pending:
         return []
-    with around(pending) if around else contextlib.nullcontext():
+    takes_time = around is not None and _tables(database) > 0
+    with around(pending) if around and takes_time else contextlib.nullcontext():
         _use_write_ahead_log(database)
         with database.atomic():
             pending = pending_migrations(database)

@@ -52,6 +52,19 @@ def test_check_warns_of_what_is_allowed_but_perhaps_not_meant(tmp_path, capsys):
     assert "without effect in this version: events.body_links" in err
 
 
+def test_check_warns_of_what_would_keep_digests_from_arriving(tmp_path, capsys):
+    (tmp_path / "key").touch()
+    configure(tmp_path, "[notify]\ncommand = ['scripts/mail', '-s']\nsecret_file = 'key'\n")
+    assert main(["config", "check"]) == 0
+    said = capsys.readouterr().err
+    assert f"there is no program {tmp_path / 'scripts' / 'mail'}" in said
+    assert "notify.secret_file is empty" in said
+    assert "notify.secret_file signs what goes to notify.webhook" in said
+    configure(tmp_path, "[notify]\ncommand = ['cat']\n")
+    assert main(["config", "check"]) == 0
+    assert "notify" not in capsys.readouterr().err
+
+
 def test_check_warns_when_the_account_keys_will_not_be_sent(tmp_path, monkeypatch, capsys):
     configure(tmp_path, "[network]\nproxy = 'http://127.0.0.1:3128'\n")
     monkeypatch.setenv("IA_ACCESS_KEY", "access-word")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from archiver.config import Keys
 from archiver.demo.rehearsal import stage
 from archiver.logs import set_up
 from archiver.service.once import one_pass
-from tests.service.town import FIRST, SECOND, Place, Town
+from tests.service.town import FIRST, SECOND, Place, Town, stopped, until
 
 ACCESS, SECRET = "Zm9vYWNjZXNza2V5", "c2VjcmV0a2V5YmFy"
 KEYS = {"IA_ACCESS_KEY": ACCESS, "IA_SECRET_KEY": SECRET}
@@ -97,3 +98,68 @@ async def test_the_account_keys_stand_in_nothing_the_rehearsal_printed_stored_or
     for secret in (ACCESS, SECRET):
         assert not [text for text in texts if secret in text]
         assert not [data for data in files if secret.encode() in data]
+
+
+async def test_no_command_but_run_starts_a_program_or_tells_anybody(
+    place: Place, town: Town
+) -> None:
+    place.cite(town.url(PAGE), town.url(WALL, SECOND))
+    told = town.url("/news/hook", SECOND)
+    notify = {
+        "notify__command": json.dumps(["touch", str(place.folder / "started")]),
+        "notify__webhook": json.dumps(told),
+        "notify__heartbeat": json.dumps(told),
+    }
+    place.configure(town, **notify)
+    for command in (
+        *(("check", "--all"), ("archive", town.url(PAGE)), ("mark", town.url(PAGE), "gone")),
+        *(("report",), ("status",), ("events", "lint"), ("why", town.url(PAGE)), ("db", "prune")),
+        *(("config", "check"), ("run", "--dry-run")),
+    ):
+        done = await place.run(*command)
+        assert done.code == 0, (command, done.err)
+    assert not (place.folder / "started").exists()
+    assert not town.asked("/news/hook")
+    # Without this the test would prove nothing.
+    await place.run("run", "--once", "--for", "1s")
+    assert town.asked("/news/hook/start")
+
+
+async def test_a_stolen_database_or_report_tells_no_token_and_no_address_of_a_webhook(
+    place: Place, town: Town
+) -> None:
+    secrets = (
+        "hook-that-nobody-may-know",
+        "sign-of-life-of-ours",
+        "a-token-of-the-page",
+        "hmac-key",
+    )
+    hook, life, token, key = secrets
+    (place.folder / "token").write_text(token)
+    (place.folder / "key").write_text(key)
+    place.cite(town.url(PAGE), town.url(WALL, SECOND))
+    place.configure(
+        town,
+        archive__mode='"off"',
+        report__formats=FORMATS,
+        notify__webhook=json.dumps(town.url(f"/news/{hook}", SECOND)),
+        notify__heartbeat=json.dumps(town.url(f"/news/{life}", SECOND)),
+        notify__secret_file='"key"',
+        web__enabled="true",
+        web__bind='"127.0.0.1:0"',
+        web__token_file='"token"',
+    )
+    done = await place.run("run", "--once", "-vv")
+    assert done.code == 0, done.err
+    service = await place.start("run", "-vv")
+    await until((place.folder / "report" / "report.html").exists, "the report", service)
+    printed = [done.out + done.err, (await stopped(service)).err]
+    assert town.asked(f"/news/{life}/start")
+    files = [
+        *place.folder.glob("archiver.db*"),
+        *(path for path in (place.folder / "report").iterdir()),
+    ]
+    assert len(files) > 10
+    for secret in secrets:
+        assert not [text for text in printed if secret in text], secret
+        assert not [path for path in files if secret.encode() in path.read_bytes()], secret

@@ -181,6 +181,52 @@ async def test_a_good_configuration_is_taken_over_and_a_bad_one_is_not(
     assert "the configuration was reloaded" in done.err
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("network__ca_file", '"nowhere.pem"', "network.ca_file names a file that cannot be read"),
+        ("events__paths", '["nowhere"]', "The events folder nowhere cannot be read"),
+        ("database__path", '"other.db"', "database.path cannot change under a running service"),
+    ],
+)
+async def test_a_reload_that_names_what_is_not_there_changes_nothing(
+    place: Place, town: Town, option: str, value: str, said: str
+) -> None:
+    place.cite(town.url(NEWS))
+    place.configure(town, archive__mode='"off"', schedule__scan='"1s"')
+    child = await place.start("run")
+    await until(lambda: looks(place) == 1, "the first look", child)
+    place.configure(town, archive__mode='"off"', schedule__scan='"1d"', **{option: value})
+    child.send_signal(signal.SIGHUP)
+    place.cite(town.url(OTHER), event="2017-01-01--second")
+    links = "SELECT count(*) FROM links"
+    await until(lambda: place.value(links) == 2, "a scan by the old schedule", child)
+    done = await stopped(child)
+    assert done.code == 0
+    assert said in done.err
+    assert "mistake" not in done.err
+
+
+async def test_the_log_follows_a_reload(place: Place, town: Town) -> None:
+    place.cite(town.url(NEWS))
+    place.configure(town, archive__mode='"off"')
+    child = await place.start("run")
+    await until(lambda: looks(place) == 1, "the first look", child)
+    place.configure(
+        town,
+        archive__mode='"off"',
+        schedule__scan='"1s"',
+        log__level='"debug"',
+        log__format='"json"',
+    )
+    child.send_signal(signal.SIGHUP)
+    place.cite(town.url(OTHER), event="2017-01-01--second")
+    await until(lambda: place.value("SELECT count(*) FROM links") == 2, "a scan", child)
+    done = await stopped(child)
+    lines = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
+    assert any("the configuration was reloaded" in line["message"] for line in lines)
+
+
 async def test_a_reload_in_the_middle_of_a_round_costs_no_look(place: Place, town: Town) -> None:
     place.cite(town.url(SLOW), town.url(NEWS))
     place.configure(town, archive__mode='"lookup"', schedule__archive='"1s"')

@@ -71,6 +71,15 @@ class Application:
             ) from None
         return load_settings(self.config_file, self.environ, here, self._flags())
 
+    def read_settings_anew(self) -> Loaded:
+        """Read the settings of the same place again; raises ConfigurationError."""
+        from archiver.config import load_settings
+
+        known = self.loaded
+        return load_settings(
+            self.config_file or known.file, self.environ, known.working_directory, self._flags()
+        )
+
     @property
     def settings(self) -> Settings:
         """Return the settings; raises ConfigurationError."""

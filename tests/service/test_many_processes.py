@@ -21,7 +21,7 @@ import pytest
 from tests.service.children import ROOT, Child
 from tests.service.town import Done, Place, Town, ended, open_town, stopped, until
 
-HOSTS = [f"127.0.0.{number}" for number in range(2, 10)]
+HOSTS = [f"127.0.0.{number}" for number in range(2, 8)]
 PAGES = ["harbour-dredging-awarded", "waterworks-sold-to-treasurer", "ferry-inspections-hidden"]
 DELAY = 1.0
 
@@ -135,7 +135,7 @@ async def test_service_commands_and_a_long_reader_work_on_one_database_at_once(
     place.configure(town, check__host_delay='"1s"', schedule__scan='"1s"', schedule__report='"1s"')
     service = await place.start("run", fresh=True)
     await until(lambda: len(town.visits) >= len(HOSTS), "the first look at every host", service)
-    asked = urls[2::6]
+    asked = urls[2::5]
     async with long_reader(place):
         commands = await start_commands(place, asked, urls)
         done = {name: await ended(child) for name, child in commands.items()}
@@ -166,7 +166,7 @@ async def start_commands(place: Place, asked: list[str], urls: list[str]) -> dic
         **{f"check {url}": ("check", url, "--json") for url in asked},
         "check --due": ("check", "--due"),
         "archive": ("archive", urls[0], "--json"),
-        "archive again": ("archive", urls[0], urls[5], "--json"),
+        "archive again": ("archive", urls[0], urls[6], "--json"),
         "mark": ("mark", urls[1], "alive", "--note", "read it myself"),
         "report": ("report", "-f", "json"),
         "report html": ("report", "-f", "html", "-o", "mine.html"),
@@ -213,10 +213,7 @@ async def test_a_command_of_a_later_release_never_migrates_under_a_running_servi
     service = await place.start("run")
     await until(lambda: town.visits, "a look", service)
     before = migrations(place)
-    commands = (
-        *(("check", url), ("archive", url), ("mark", url, "alive"), ("status",)),
-        *(("report",), ("db", "migrate"), ("db", "backup", "copy.db")),
-    )
+    commands = (*(("check", url), ("mark", url, "alive"), ("status",), ("db", "migrate")),)
     for done in await asyncio.gather(*(later_release(place, *command) for command in commands)):
         assert done.code == 4, done
         assert f"pid {service.pid}" in done.err

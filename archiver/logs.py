@@ -65,6 +65,15 @@ def set_up(
     logging.captureWarnings(True)
 
 
+def spoken(text: str, level: str, form: str, stream: TextIO, environ: Mapping[str, str]) -> str:
+    """Return what a service tells a person as its log has it: with priority, or as JSON."""
+    number = getattr(logging, level.upper())
+    if form == "json":
+        record = logging.LogRecord("archiver", number, "", 0, text, (), None)
+        return JsonLines(_cleaner(())).format(record)
+    return f"<{_priority(number)}>{text}" if is_journal(stream, environ) else text
+
+
 def _formatter(
     form: str, stream: TextIO, environ: Mapping[str, str], secrets: tuple[str, ...]
 ) -> logging.Formatter:

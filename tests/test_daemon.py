@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sqlite3
+import sys
 from contextlib import closing
 from itertools import pairwise
 
 import pytest
 
-from tests.service.town import FIRST, SECOND, THIRD, Place, Town, ended, stopped, until
+from tests.service.children import ROOT
+from tests.service.town import SECOND, THIRD, Place, Town, ended, stopped, until
 
 NEWS = "/news/harbour-dredging-contract-awarded-without-tender"
 OTHER = "/news/council-sold-the-waterworks-to-its-own-treasurer"
@@ -113,12 +116,13 @@ async def test_on_demand_checks_beside_the_service_never_meet_it_at_a_host(
     place: Place, town: Town
 ) -> None:
     pages = [f"/news/story-number-{number}-of-the-harbour-files" for number in range(8)]
-    place.cite(*(town.url(page) for page in pages), town.url(SLOW))
+    place.cite(town.url(SLOW), *(town.url(page) for page in pages))
     place.configure(town, archive__mode='"off"')
     child = await place.start("run")
     await until(lambda: town.asked(SLOW), "the service to hold the host", child)
     checks = [await place.start("check", town.url(page), "--json") for page in pages[:2]]
-    await asyncio.sleep(0.8)
+    taken = "SELECT count(*) FROM requests WHERE taken_at IS NOT NULL"
+    await until(lambda: place.value(taken) == len(checks), "the service to know of it", child)
     town.gate.set()
     answers = [await ended(check) for check in checks]
     for page, answer in zip(pages, answers, strict=False):
@@ -126,10 +130,12 @@ async def test_on_demand_checks_beside_the_service_never_meet_it_at_a_host(
         [result] = answer.json["results"]
         assert result["url"] == town.url(page)
         assert result["belief"]["verdict"] == "ok"
-    assert all(len(town.asked(page)) == 2 for page in pages[:2])
+    await until(lambda: looks(place) == len(pages) + 1, "every look", child)
     assert town.overlaps() == []
     assert (await stopped(child)).code == 0
-    assert looks(place) == len(pages) + 1 + 2
+    # What a person had looked at was due no more when its turn came.
+    assert [len(town.asked(page)) for page in pages] == [1] * len(pages)
+    assert looks(place) == len(pages) + 1
 
 
 async def test_a_command_beside_the_service_keeps_the_hosts_delay_too(
@@ -173,6 +179,52 @@ async def test_a_good_configuration_is_taken_over_and_a_bad_one_is_not(
     assert "the configuration was not reloaded" in done.err
     assert "archive.mode" in done.err
     assert "the configuration was reloaded" in done.err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("network__ca_file", '"nowhere.pem"', "network.ca_file names a file that cannot be read"),
+        ("events__paths", '["nowhere"]', "The events folder nowhere cannot be read"),
+        ("database__path", '"other.db"', "database.path cannot change under a running service"),
+    ],
+)
+async def test_a_reload_that_names_what_is_not_there_changes_nothing(
+    place: Place, town: Town, option: str, value: str, said: str
+) -> None:
+    place.cite(town.url(NEWS))
+    place.configure(town, archive__mode='"off"', schedule__scan='"1s"')
+    child = await place.start("run")
+    await until(lambda: looks(place) == 1, "the first look", child)
+    place.configure(town, archive__mode='"off"', schedule__scan='"1d"', **{option: value})
+    child.send_signal(signal.SIGHUP)
+    place.cite(town.url(OTHER), event="2017-01-01--second")
+    links = "SELECT count(*) FROM links"
+    await until(lambda: place.value(links) == 2, "a scan by the old schedule", child)
+    done = await stopped(child)
+    assert done.code == 0
+    assert said in done.err
+    assert "mistake" not in done.err
+
+
+async def test_the_log_follows_a_reload(place: Place, town: Town) -> None:
+    place.cite(town.url(NEWS))
+    place.configure(town, archive__mode='"off"')
+    child = await place.start("run")
+    await until(lambda: looks(place) == 1, "the first look", child)
+    place.configure(
+        town,
+        archive__mode='"off"',
+        schedule__scan='"1s"',
+        log__level='"debug"',
+        log__format='"json"',
+    )
+    child.send_signal(signal.SIGHUP)
+    place.cite(town.url(OTHER), event="2017-01-01--second")
+    await until(lambda: place.value("SELECT count(*) FROM links") == 2, "a scan", child)
+    done = await stopped(child)
+    lines = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
+    assert any("the configuration was reloaded" in line["message"] for line in lines)
 
 
 async def test_a_reload_in_the_middle_of_a_round_costs_no_look(place: Place, town: Town) -> None:
@@ -266,9 +318,48 @@ async def test_a_bad_configuration_ends_the_service_at_its_start(place: Place, b
 async def test_the_log_is_one_json_object_a_line_on_request(place: Place, town: Town) -> None:
     place.cite(town.url(NEWS))
     place.configure(town, archive__mode='"off"', check__contact='"https://example.org/me"')
-    child = await place.start("run", "--log-format", "json", "-q", "-v")
+    child = await place.start("run", "--log-format", "json", "-v")
     await until(lambda: looks(place) == 1, "the look", child)
+    second = await place.run("run", "--log-format", "json")
     done = await stopped(child)
     lines = [json.loads(line) for line in done.err.splitlines()]
     assert any("the service is running" in str(line) for line in lines)
-    assert FIRST not in place.folder.name
+    assert any("Created the database" in line["message"] for line in lines)
+    [looked] = [line for line in lines if line["message"] == "looked"]
+    assert (looked["url"], looked["status"]) == (town.url(NEWS), 200)
+    told = [json.loads(line) for line in second.err.splitlines()]
+    assert [line["level"] for line in told[-2:]] == ["error", "error"]
+    assert f"pid {child.pid}" in told[-2]["message"]
+
+
+async def test_every_change_of_a_verdict_is_one_line_of_the_log(place: Place, town: Town) -> None:
+    place.cite(town.url(NEWS))
+    place.configure(town, archive__mode='"off"')
+    assert (await place.run("check", "--due")).code == 0
+    town.gone.add(NEWS)
+    done = await place.run("check", town.url(NEWS), "--fail-on", "never")
+    [line] = [line for line in done.err.splitlines() if "verdict changed" in line]
+    assert f"url={town.url(NEWS)} was=ok now=failing reason=http-404" in line
+
+
+async def test_under_the_journal_what_ends_a_start_has_the_priority_of_an_error(
+    place: Place,
+) -> None:
+    place.configure(check__host_delay='"soon"')
+    log = place.folder / "journal"
+    with log.open("wb") as stream:
+        place_of_log = os.fstat(stream.fileno())
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "archiver", "run"),
+            cwd=place.folder,
+            env={
+                "PYTHONPATH": str(ROOT),
+                "JOURNAL_STREAM": f"{place_of_log.st_dev}:{place_of_log.st_ino}",
+            },
+            stderr=stream,
+        )
+        place.children.append(child)
+        assert await asyncio.wait_for(child.wait(), 20) == 3
+    lines = log.read_text().splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("<3>") for line in lines), lines

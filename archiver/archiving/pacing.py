@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -350,15 +350,20 @@ def _capped(seconds: int | None, default: timedelta) -> timedelta:
     return default if seconds is None else min(timedelta(seconds=seconds), RETRY_AFTER_CAP)
 
 
+# Takes the next turn among all processes: given the gap, it says how long to wait for it.
+TakeTurn = Callable[[timedelta], timedelta]
+
+
 class ReadPace:
-    """The process's one pace for look-ups and playbacks: one at a time, evenly spaced.
+    """The one pace for look-ups and playbacks: one at a time, evenly spaced.
 
     Use it with `async with` around each request; `per_minute` is `archive.reads_per_minute`.
     """
 
-    def __init__(self, clock: Clock, per_minute: int) -> None:
-        """Let the first request through at once."""
+    def __init__(self, clock: Clock, per_minute: int, take_turn: TakeTurn | None = None) -> None:
+        """Let the first request through at once; `take_turn` heeds other processes, too."""
         self._clock = clock
+        self._take_turn = take_turn
         self._gap = 60.0 / max(1, per_minute)
         self._lock = asyncio.Lock()
         self._next = float("-inf")
@@ -368,6 +373,9 @@ class ReadPace:
         try:
             while (wait := self._next - self._clock.monotonic()) > 0:
                 await self._clock.sleep(wait)
+            if self._take_turn is not None:
+                others = self._take_turn(timedelta(seconds=self._gap))
+                await self._clock.sleep(others.total_seconds())
             self._next = self._clock.monotonic() + self._gap
         except BaseException:
             self._lock.release()

@@ -20,7 +20,7 @@ from aiohttp.abc import AbstractResolver
 from archiver.checking.address import AddressGuard
 from archiver.checking.failures import CERTIFICATE_WORDS
 from archiver.checking.hops import redirect_target, refresh_target, sibling_of
-from archiver.checking.journey import Journey, kept_headers
+from archiver.checking.journey import Journey, Limits, kept_headers
 from archiver.checking.lanes import Hold, HostUnavailable, Lanes, settings_for
 from archiver.checking.policy import Policy
 from archiver.checking.robots import MAX_BYTES, MemoryRobots, Robots, RobotsMemory, read_robots
@@ -109,21 +109,27 @@ class Fetcher:
         await self.wire.__aexit__(kind, error, trace)
 
     async def look(
-        self, url_wire: str, *, on_page: ReadPage, urgent: bool = False, host: str | None = None
+        self,
+        url_wire: str,
+        *,
+        on_page: ReadPage,
+        urgent: bool = False,
+        host: str | None = None,
+        begin: Callable[[], bool] | None = None,
     ) -> Observation:
         """Look at one address; total for everything a server or a resolver does.
 
         An `urgent` look goes to the front of its host's queue, with the same manners. Of an
-        address that was read before, `host` is known and it is not read again.
+        address that was read before, `host` is known and it is not read again. `begin` is asked
+        when its turn has come, which may be hours later: shall it be made still?
 
-        Raises `HostUnavailable` when a host on the way may not be asked now (a pause it asked
-        for, longer than our patience, or a lease of another process): then nothing was learnt,
-        and the look is to be made at its `until`.
+        Raises `NotWanted` when `begin` says no, and `HostUnavailable` when a host on the way may
+        not be asked now (a pause it asked for, longer than our patience, or a lease of another
+        process): then nothing was learnt, and the look is to be made at its `until`.
         """
-        seconds, hops = self._check.timeout.total_seconds(), self._check.max_redirects
         address = None if host is None else Address(url_wire, url_wire, url_wire, host)
         return await self._travel(
-            url_wire, on_page, seconds, hops, urgent=urgent, known_address=address
+            url_wire, on_page, self._limits, urgent=urgent, known_address=address, begin=begin
         )
 
     def network_of(self, host: str) -> str | None:
@@ -143,15 +149,18 @@ class Fetcher:
 
         With no redirects allowed an answer that is one is observed as it stands.
         """
-        return await self._travel(url_wire, on_page, seconds, max_redirects, max_body)
+        return await self._travel(url_wire, on_page, Limits(seconds, max_redirects, max_body))
 
     async def record(self, url_wire: str, tape: Tape, *, on_page: ReadPage) -> Observation:
         """Look, with all that is sent and received kept on `tape`. Same manners, guard, limits.
 
         `on_page` still gets no more than an ordinary look reads; raises as `look`.
         """
-        seconds, hops = self._check.timeout.total_seconds(), self._check.max_redirects
-        return await self._travel(url_wire, on_page, seconds, hops, tape=tape)
+        return await self._travel(url_wire, on_page, self._limits, tape=tape)
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self._check.timeout.total_seconds(), self._check.max_redirects)
 
     async def get(self, url: str, *, seconds: float, max_body: int) -> Answer | Failure:
         """Send one plain GET, guarded and in turn like every look; redirects are not followed.
@@ -199,10 +208,8 @@ class Fetcher:
             body = found
             return PageFacts()
 
-        seconds = self._check.timeout.total_seconds()
-        seen = await self._travel(
-            origin + "/robots.txt", keep, seconds, 5, MAX_BYTES, urgent=urgent
-        )
+        limits = Limits(self._check.timeout.total_seconds(), 5, MAX_BYTES)
+        seen = await self._travel(origin + "/robots.txt", keep, limits, urgent=urgent)
         robots = read_robots(seen.status, body, self._user_agent, now)
         self._robots.put(origin, robots)
         return robots
@@ -211,18 +218,17 @@ class Fetcher:
         self,
         url_wire: str,
         on_page: ReadPage,
-        seconds: float,
-        max_redirects: int,
-        max_body: int | None = None,
+        limits: Limits,
         tape: Tape | None = None,
         *,
         urgent: bool = False,
         known_address: Address | None = None,
+        begin: Callable[[], bool] | None = None,
     ) -> Observation:
         address = known_address or read_address(url_wire)
         if not isinstance(address, Address):
             return Observation(url_wire, self._clock.now(), error=address.problem)
-        journey = Journey(address, seconds, max_redirects, max_body, tape)
+        journey = Journey(address, limits, tape, begin)
         try:
             while journey.end is None:
                 await self._stay(journey, on_page, urgent=urgent)
@@ -301,8 +307,8 @@ class Fetcher:
         if cookies:
             headers["Cookie"] = cookies
         async with lane.request():
+            journey.begins(self._clock.now())
             started = time.monotonic()
-            journey.looked_at = journey.looked_at or self._clock.now()
             answer = await self.wire.get(
                 journey.address.wire,
                 headers=headers or None,

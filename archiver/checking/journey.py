@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import NamedTuple
 
 from aiohttp import CookieJar
 from yarl import URL
@@ -30,24 +32,34 @@ _KEPT_LENGTH = 200
 _LEAST_SECONDS = 0.05
 
 
+class Limits(NamedTuple):
+    """What one look may spend: seconds on the network, redirects, bytes (None: as configured)."""
+
+    seconds: float
+    max_redirects: int
+    max_body: int | None = None
+
+
+class NotWanted(Exception):
+    """By the time its turn came nobody wanted this look any more; nothing was sent."""
+
+
 class Journey:
     """One look under way."""
 
     def __init__(
         self,
         address: Address,
-        seconds: float,
-        max_redirects: int,
-        max_body: int | None,
+        limits: Limits,
         tape: Tape | None = None,
+        begin: Callable[[], bool] | None = None,
     ) -> None:
-        """Begin at an address with so many seconds, redirects and bytes to spend."""
+        """Begin at an address with so much to spend."""
         self.cited = address.wire
         self.address = address
-        self.seconds = seconds
-        self.max_redirects = max_redirects
-        self.max_body = max_body
+        self.seconds, self.max_redirects, self.max_body = limits
         self.tape = tape
+        self._begin = begin
         self.looked_at: datetime | None = None
         self.spent = 0.0
         self.hops: list[Hop] = []
@@ -58,6 +70,14 @@ class Journey:
         self.seen: set[tuple[str, str]] = set()
         self.before_refresh: Observation | None = None
         self.end: Observation | None = None
+
+    def begins(self, now: datetime) -> None:
+        """Note when the first request goes out; raise `NotWanted` when none is to go out."""
+        if self.looked_at is not None:
+            return
+        if self._begin is not None and not self._begin():
+            raise NotWanted
+        self.looked_at = now
 
     @property
     def left(self) -> float:

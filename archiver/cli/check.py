@@ -71,6 +71,7 @@ def check(
             application.print_json(on_demand.check_result(desk, checked, failed=failed))
         else:
             _tell(desk, checked)
+        _tell_missed(application, desk, checked)
         if checked.offline:
             application.say(
                 "This machine seems to be offline: nothing was judged. Try again once there is"
@@ -105,6 +106,17 @@ def _state(desk: Desk, link_id: int, checked: Checked) -> tuple[str | None, str 
     finding = checked.findings.get(link_id)
     verdict = None if link is None or link["ignored"] else str(link["verdict"])
     return verdict, None if finding is None or verdict is None else finding.strength.value
+
+
+def _tell_missed(application: Application, desk: Desk, checked: Checked) -> None:
+    """Say of which links nothing new is known, because their hosts could not be asked."""
+    for link_id, until in checked.missed.items():
+        link = desk.store.queries.link(link_id)
+        if link is not None:
+            application.say(
+                f"{link['url']} was not looked at: its host asked for a pause, or another process"
+                f" is asking it. Try again after {until:%Y-%m-%d %H:%M} UTC."
+            )
 
 
 def _tell(desk: Desk, checked: Checked) -> None:

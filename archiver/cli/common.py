@@ -55,6 +55,8 @@ class Application:
         self.color = "auto"
         self.log_format: str | None = None
         self.wants_json = False
+        # A service is read by the journal or a collector of logs, not by a person.
+        self.is_service = False
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -68,6 +70,15 @@ class Application:
                 "The working directory does not exist any more.", "Change to one that does."
             ) from None
         return load_settings(self.config_file, self.environ, here, self._flags())
+
+    def read_settings_anew(self) -> Loaded:
+        """Read the settings of the same place again; raises ConfigurationError."""
+        from archiver.config import load_settings
+
+        known = self.loaded
+        return load_settings(
+            self.config_file or known.file, self.environ, known.working_directory, self._flags()
+        )
 
     @property
     def settings(self) -> Settings:
@@ -123,10 +134,24 @@ class Application:
         """Say whether a progress bar has somebody to look at it."""
         return sys.stderr.isatty() and not self.quiet and not self.wants_json
 
-    def say(self, text: object) -> None:
+    def say(self, text: object, level: str = "info") -> None:
         """Tell a person one line on standard error, unless they asked for quiet."""
         if not self.quiet:
-            click.echo(shown(text, _LINE_LIMIT), err=True)
+            self._tell(text, level)
+
+    def _tell(self, text: object, level: str) -> None:
+        line = shown(text, _LINE_LIMIT)
+        if self.is_service:
+            from archiver.logs import spoken
+
+            line = spoken(line, level, self._service_log_format(), sys.stderr, self.environ)
+        click.echo(line, err=True)
+
+    def _service_log_format(self) -> str:
+        try:
+            return self.settings.log.format
+        except ArchiverError:  # a wrong configuration is told as the command line wants it
+            return self.log_format or "auto"
 
     def print_json(self, value: object) -> None:
         """Write one JSON value to standard output.
@@ -148,7 +173,7 @@ class Application:
         lines = [f"archiver: {headline}", *(f"  {detail}" for detail in details), error.next_step]
         with contextlib.suppress(OSError):  # nobody reads it any more: the code still tells
             for line in filter(str.strip, lines):
-                click.echo(shown(line, _LINE_LIMIT), err=True)
+                self._tell(line, "error")
             if self.wants_json:
                 message = shown("; ".join((headline, *details)), 20 * _LINE_LIMIT)
                 described = {"code": error.code, "message": message, "next": error.next_step}

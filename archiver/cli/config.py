@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from archiver.cli.common import Application, pass_application
+from archiver.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from archiver.config import Loaded
 
 _RESOLV_CONF = Path("/etc/resolv.conf")
 
@@ -25,13 +30,11 @@ def check(application: Application) -> None:
     archiver config check
     archiver config check -q -c /etc/archiver/archiver.toml
     """
-    from archiver.config.review import remarks, require_usable, resolver_remark, without_effect
+    from archiver.config.review import remarks, resolver_remark, without_effect
     from archiver.text import shown
-    from archiver.web.door import require_servable
 
     loaded = application.loaded
-    require_usable(loaded, application.environ)
-    require_servable(loaded)
+    _require_all(application, loaded)
     for remark in remarks(loaded, application.environ):
         application.say(f"warning: {remark}")
     if Path("/run/systemd/system").is_dir() and (warning := resolver_remark(_RESOLV_CONF)):
@@ -46,6 +49,21 @@ def check(application: Application) -> None:
     for _, folder in loaded.event_folders:
         click.echo(f"Events: {shown(folder)}")
     click.echo(f"Reports: {shown(loaded.report_directory)}")
+
+
+def _require_all(application: Application, loaded: Loaded) -> None:
+    """Raise everything that is wrong with what the settings name, at once."""
+    from archiver.config.review import lacking, raise_all
+    from archiver.web.door import require_servable
+
+    problems = list(lacking(loaded, application.environ))
+    # A token file that cannot be read was named already.
+    if not any("web.token_file" in problem.message for problem in problems):
+        try:
+            require_servable(loaded)
+        except ConfigurationError as problem:
+            problems.append(problem)
+    raise_all(problems)
 
 
 @config.command()

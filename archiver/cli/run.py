@@ -56,9 +56,10 @@ def run(
     from archiver.config.review import remarks, require_usable
 
     span = _duration(archive_time)
+    application.is_service = not dry_run
     require_usable(application.loaded, application.environ)
     for remark in remarks(application.loaded, application.environ):
-        application.say(remark)
+        application.say(remark, "warning")
     if dry_run:
         return _dry_run(application)
     return _work(application, once=once, span=span, accept_removals=accept_removals)
@@ -169,23 +170,34 @@ def _span(seconds: int) -> str:
 
 
 def _serve(application: Application, desk: Desk, accept_removals: bool) -> int:
-    from archiver.config import load_settings
     from archiver.daemon import Daemon
     from archiver.service.scan import scan
-
-    def reload() -> Loaded:
-        loaded = application.loaded
-        return load_settings(
-            application.config_file or loaded.file, application.environ, loaded.working_directory
-        )
 
     async def main() -> None:
         if accept_removals:
             await scan(desk, accept_removals=True)
-        await Daemon(desk, reload=reload).run()
+        await Daemon(desk, reload=lambda: _reload(application)).run()
 
     asyncio.run(main())
     return 0
+
+
+def _reload(application: Application) -> Loaded:
+    """Read the configuration anew, and let the log follow it; raises ConfigurationError."""
+    from archiver.config.review import require_usable
+    from archiver.errors import ConfigurationError
+    from archiver.web.door import require_servable
+
+    loaded = application.read_settings_anew()
+    require_usable(loaded, application.environ)
+    require_servable(loaded)
+    if loaded.database_path.resolve() != application.loaded.database_path.resolve():
+        raise ConfigurationError(
+            "database.path cannot change under a running service.", "Restart the service."
+        )
+    application.loaded = loaded
+    application.start_logging()
+    return loaded
 
 
 def _dry_run(application: Application) -> int:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from archiver.config.account import Keys, account_keys, keys_refusal, may_send_keys
 from archiver.config.catalogue import NOT_YET_EFFECTIVE, has_effect
-from archiver.config.loading import Loaded, SettingProblem, SettingProblems, load_settings
+from archiver.config.loading import Loaded, load_settings
+from archiver.config.problems import SettingProblem, SettingProblems
 from archiver.config.sections import (
     ArchiveSettings,
     CheckSettings,

@@ -6,7 +6,7 @@ by pydantic-settings; here stand finding them, naming their origins, and wording
 
 from __future__ import annotations
 
-import json
+import contextlib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
 from archiver.config import catalogue, quantities
-from archiver.config.sections import Settings
+from archiver.config.problems import SettingProblem, SettingProblems
+from archiver.config.sections import Settings, host_name
 from archiver.errors import ConfigurationError
 from archiver.text import shown
 
@@ -30,36 +31,6 @@ FILE_VARIABLE = "ARCHIVER_CONFIG"
 _LARGEST_FILE = 1024 * 1024
 
 DEFAULT, FILE, ENVIRONMENT, COMMAND_LINE = "default", "file", "environment", "command line"
-
-
-@dataclass(frozen=True, slots=True)
-class SettingProblem:
-    """One thing that is wrong: which key, as found where, and why."""
-
-    key: str
-    value: object
-    place: str
-    reason: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.key}{_shown_value(self.key, self.value)} ({shown(self.place)}): {self.reason}"
-        )
-
-
-class SettingProblems(ConfigurationError):
-    """The settings are wrong; `details` holds one line for each problem."""
-
-    def __init__(self, problems: Sequence[SettingProblem]) -> None:
-        """Carry all problems, in the order in which they stand in the file."""
-        self.problems = tuple(problems)
-        self.details = tuple(str(problem) for problem in problems)
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        self.headline = f"The configuration has {count}."
-        super().__init__(
-            "\n  ".join((self.headline, *self.details)),
-            "Mend what is named; 'archiver config init' prints every option with its default.",
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +160,7 @@ def _file_layer(file: Path) -> _Layer:
         if name in table:
             table[name] = _typed(option, table[name])
             layer.places[key] = str(file)
+    _expect_each_host_once(layer, str(file))
     for host, exceptions in values.get("hosts", {}).items():
         for name in exceptions if isinstance(exceptions, Mapping) else ():
             layer.places[f"hosts.{host}.{name}"] = str(file)
@@ -203,6 +175,17 @@ def _expect_table(layer: _Layer, section: str, place: str) -> None:
     if name in table and not isinstance(table[name], dict):
         reason = f"this is a section; write [{section}] and its options below"
         layer.problems.append(SettingProblem(section, table.pop(name), place, reason))
+
+
+def _expect_each_host_once(layer: _Layer, place: str) -> None:
+    spellings: set[str] = set()
+    for written, exceptions in layer.values.get("hosts", {}).items():
+        with contextlib.suppress(ValueError):  # what is no host name is told with all the rest
+            name = host_name(written)
+            if name in spellings:
+                reason = f"one host stands there twice, in two spellings: {shown(name)}"
+                layer.problems.append(SettingProblem("hosts", exceptions, place, reason))
+            spellings.add(name)
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -302,7 +285,10 @@ def _validated(layers: Sequence[_Layer], file: Path | None) -> Settings:
 
 
 def _problem(detail: ErrorDetails, layers: Sequence[_Layer], file: Path | None) -> SettingProblem:
-    key = _dotted(detail["loc"])
+    location = detail["loc"]
+    if location[-1] == "[key]":  # of a table whose name is wrong, the reason has the name
+        return SettingProblem("hosts", {}, str(file), _reason(detail, "hosts"))
+    key = _dotted(location)
     option = key.partition("[")[0]
     # Only a file can hold a name that is no option: variables and flags were looked up before.
     place = next((layer.places[option] for layer in layers if option in layer.places), str(file))
@@ -344,19 +330,6 @@ def _reason(detail: ErrorDetails, key: str) -> str:
         return shown(str(context.get("error", detail["msg"])))
     pattern = _REASONS.get(detail["type"])
     return pattern.format(**context) if pattern else shown(detail["msg"])
-
-
-_SECRET_NAME = re.compile(r"(?i)(secret|password|passwd|token|access_?key|credential)")
-
-
-def _shown_value(key: str, value: object) -> str:
-    if isinstance(value, Mapping):
-        return ""
-    if _SECRET_NAME.search(key) and not key.endswith("_file"):
-        return " = ***"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    text = re.sub(r"//[^/@\s]*@", "//***@", text)
-    return f" = {shown(text, 80)}"
 
 
 def _origins(layers: Sequence[_Layer]) -> dict[str, str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from archiver.config import catalogue
 from archiver.config.account import account_keys, keys_refusal
 from archiver.config.loading import Loaded
+from archiver.config.problems import SeveralProblems
 from archiver.errors import ConfigurationError
 from archiver.text import shown
 
@@ -37,22 +39,46 @@ def require_usable(loaded: Loaded, environ: Mapping[str, str]) -> None:
 
     Folders of events, files with certificates, keys or tokens, keys for the mode that needs some.
     """
+    raise_all(list(lacking(loaded, environ)))
+
+
+def raise_all(problems: Sequence[ConfigurationError]) -> None:
+    """Raise what is wrong, all of it at once."""
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise SeveralProblems(problems)
+
+
+def lacking(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[ConfigurationError]:
+    """Yield one problem for each thing that the settings name and that is not there."""
     for written, folder in loaded.event_folders:
         if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
-            raise ConfigurationError(
+            yield ConfigurationError(
                 f"The events folder {shown(written)} cannot be read (it would be {shown(folder)}).",
                 "Create it, mend its permissions, or set events.paths.",
             )
     for option in _FILES:
         file = loaded.path(option)
         if file is not None and not _readable(file):
-            raise ConfigurationError(
+            yield ConfigurationError(
                 f"{option} names a file that cannot be read: {shown(file)}.",
                 "Mend its path or permissions.",
             )
-    keys = account_keys(loaded, environ)
+    yield from _lacking_keys(loaded, environ)
+
+
+def _lacking_keys(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[ConfigurationError]:
+    named = (loaded.path("archive.access_key_file"), loaded.path("archive.secret_key_file"))
+    if any(file is not None and not _readable(file) for file in named):
+        return  # told already
+    try:
+        keys = account_keys(loaded, environ)
+    except ConfigurationError as problem:
+        yield problem
+        return
     if loaded.settings.archive.mode == "spn2" and keys is None:
-        raise ConfigurationError(
+        yield ConfigurationError(
             'archive.mode is "spn2", but there are no account keys.',
             'Give keys (docs/archiving.md says where), or set archive.mode = "auto".',
         )
@@ -77,6 +103,7 @@ def remarks(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[str]:
         refusal = keys_refusal(loaded, settings.archive.save_url)
         if refusal:
             yield f"The account keys are not sent to archive.save_url: {refusal}."
+    yield from _deaf_notifications(loaded, environ)
     unbuilt = sorted(catalogue.FORMATS_NOT_BUILT.intersection(settings.report.formats))
     if unbuilt:
         yield f"report.formats names formats this version cannot write: {', '.join(unbuilt)}."
@@ -87,6 +114,25 @@ def remarks(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[str]:
     ]
     if idle:
         yield f"Set, but without effect in this version: {', '.join(idle)}."
+
+
+def _deaf_notifications(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield what would keep digests from arriving, known long before the first one is made."""
+    notify = loaded.settings.notify
+    if notify.command:
+        program = notify.command[0]
+        # A program with a slash is found as `notify.command` finds it.
+        named = str(loaded.resolve("notify.command", program)) if "/" in program else program
+        if shutil.which(named, path=environ.get("PATH", os.defpath)) is None:
+            yield (
+                f"notify.command: there is no program {shown(named)} that may be run here; no"
+                " digest reaches it. Install it, or mend its path."
+            )
+    secret = loaded.path("notify.secret_file")
+    if secret is not None and secret.is_file() and not secret.stat().st_size:
+        yield "notify.secret_file is empty: no digest is sent to the webhook. Write a key into it."
+    if secret is not None and not notify.webhook:
+        yield "notify.secret_file signs what goes to notify.webhook, and that is empty."
 
 
 def resolver_remark(resolv_conf: Path) -> str | None:

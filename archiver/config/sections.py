@@ -357,6 +357,22 @@ class LogSettings(Section):
     )
 
 
+def host_name(text: str) -> str:
+    """Return a host as links have it; raise ValueError for what is none."""
+    shape = f"http://[{text}]/" if text.count(":") > 1 else f"http://{text}/"
+    address = read_address(shape)
+    if (
+        not isinstance(address, Address)
+        or address.canonical.count("/") != 3
+        or text.count(":") == 1
+    ):
+        raise ValueError(f'{text!r} is no host name; expected [hosts."example.org"]')
+    return address.host
+
+
+HostName = Annotated[str, AfterValidator(host_name)]
+
+
 class Settings(BaseSettings):
     """All settings; `Settings()` is the defaults and reads nothing from its surroundings."""
 
@@ -367,7 +383,7 @@ class Settings(BaseSettings):
     schedule: ScheduleSettings = ScheduleSettings()
     check: CheckSettings = CheckSettings()
     network: NetworkSettings = NetworkSettings()
-    hosts: Mapping[str, HostSettings] = option({}, "Exceptions per host.")
+    hosts: Mapping[HostName, HostSettings] = option({}, "Exceptions per host.")
     archive: ArchiveSettings = ArchiveSettings()
     report: ReportSettings = ReportSettings()
     web: WebSettings = WebSettings()
@@ -385,16 +401,6 @@ class Settings(BaseSettings):
         """Read no variables and no files: `archiver.config.loading` hands the layers in."""
         return (init_settings,)
 
-    @field_validator("hosts", mode="before")
-    @classmethod
-    def _plain_host_names(cls, hosts: object) -> object:
-        if not isinstance(hosts, Mapping):
-            return hosts
-        named = {_host_name(str(name)): value for name, value in hosts.items()}
-        if len(named) < len(hosts):
-            raise ValueError("one host stands there twice, in two spellings")
-        return named
-
     def for_host(self, host: str) -> HostSettings | None:
         """Return the exceptions for a host: its own, else of the longest domain above it."""
         labels = host.split(".")
@@ -403,15 +409,3 @@ class Settings(BaseSettings):
             if found is not None:
                 return found
         return None
-
-
-def _host_name(text: str) -> str:
-    shape = f"http://[{text}]/" if text.count(":") > 1 else f"http://{text}/"
-    address = read_address(shape)
-    if (
-        not isinstance(address, Address)
-        or address.canonical.count("/") != 3
-        or text.count(":") == 1
-    ):
-        raise ValueError(f'{text!r} is no host name; expected [hosts."example.org"]')
-    return address.host

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from datetime import timedelta
 from types import TracebackType
 
 from archiver.archiving.aggregator import Aggregator
@@ -25,6 +26,7 @@ class ArchiveClients:
 
     def __init__(self, desk: Desk, mode: str) -> None:
         """Make the clients; nothing is opened yet."""
+        self._desk = desk
         settings, clock = desk.settings.archive, desk.clock
         agent = desk.settings.check.sent_user_agent
         network = desk.settings.network
@@ -37,7 +39,7 @@ class ArchiveClients:
                 settings.aggregator_url,
             ),
             user_agent=agent,
-            pace=ReadPace(clock, settings.reads_per_minute),
+            pace=ReadPace(clock, settings.reads_per_minute, self._take_turn),
             proxy=network.proxy,
             trust=ssl.create_default_context(cafile=str(trust)) if trust else None,
         )
@@ -72,6 +74,11 @@ class ArchiveClients:
                 playback_url=base,
                 submit_timeout=settings.submit_timeout,
             )
+
+    def _take_turn(self, gap: timedelta) -> timedelta:
+        """Share the pace of reads with the service, or with commands, on the same database."""
+        now, journal = self._desk.clock.now(), self._desk.store.journal
+        return journal.take_turn("archive-reads", self._desk.holder, now, gap)
 
     async def __aenter__(self) -> ArchiveClients:
         await self._wire.__aenter__()

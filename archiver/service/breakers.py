@@ -34,10 +34,10 @@ class Breakers:
         keys_mark: str = "",
     ) -> None:
         """Let an answer open or close breakers."""
-        breakers = self.all()
-        self._store(
-            breakers,
-            pacing.note(
+        # All are one value: another process's pause must not be lost between reading and writing.
+        with self._desk.store.atomic():
+            breakers = self.all()
+            changed = pacing.note(
                 breakers,
                 trouble,
                 scope,
@@ -45,16 +45,17 @@ class Breakers:
                 backend=backend,
                 retry_after=retry_after,
                 keys_mark=keys_mark,
-            ),
-        )
+            )
+            self._store(breakers, changed)
 
     def note_host(self, host: str, *, refused: bool, pause: timedelta | None) -> None:
         """Let a site's refusals rest the site, not the archive."""
-        breakers = self.all()
-        changed = pacing.note_host(
-            breakers, host, self._desk.clock.now(), refused=refused, pause=pause
-        )
-        self._store(breakers, [] if changed is None else [changed])
+        with self._desk.store.atomic():
+            breakers = self.all()
+            changed = pacing.note_host(
+                breakers, host, self._desk.clock.now(), refused=refused, pause=pause
+            )
+            self._store(breakers, [] if changed is None else [changed])
 
     def _store(self, breakers: dict[str, Breaker], changed: list[Breaker]) -> None:
         if not changed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,6 +20,7 @@ from archiver.checking.brief import Reader
 from archiver.checking.case import Case
 from archiver.checking.context import Context, GoodLook, SiblingFacts, good_look
 from archiver.checking.fetch import Fetcher
+from archiver.checking.journey import NotWanted
 from archiver.checking.lanes import HostUnavailable, Lanes
 from archiver.checking.online import Label
 from archiver.checking.page import read_page
@@ -84,6 +85,8 @@ class Checking:
             robots=StoredRobots(desk),
         )
         self.watch = Watch(desk, self._fetcher)
+        # Links that a round of this process has begun to look at, and has not stored yet.
+        self.in_hand: set[int] = set()
 
     async def __aenter__(self) -> Checking:
         await self._fetcher.__aenter__()
@@ -103,17 +106,22 @@ class Checking:
         with self.desk.store.atomic():
             self._lanes.release_idle()
 
-    async def see(self, link: KnownLink, *, urgent: bool = False) -> Seen | Busy:
+    async def see(
+        self, link: KnownLink, *, urgent: bool = False, begin: Callable[[], bool] | None = None
+    ) -> Seen | Busy | None:
         """Look at one link, and once at a sibling where the rules want to compare.
 
-        `urgent`: a person waits for it, so it stands in front of what is merely due.
+        `urgent`: a person waits for it, so it stands in front of what is merely due. `begin` is
+        asked when the host's turn has come; None is returned when it says no.
         """
         context = self._context(link)
         reader = Reader(partial(vouches, link.wire, context, self._policy))
         try:
             observation = await self._fetcher.look(
-                link.wire, on_page=reader, urgent=urgent, host=link.host
+                link.wire, on_page=reader, urgent=urgent, host=link.host, begin=begin
             )
+        except NotWanted:
+            return None
         except HostUnavailable as busy:
             return Busy(link, busy.until or self.desk.clock.now() + _BUSY_HOST)
         observation = reader.completed(observation)

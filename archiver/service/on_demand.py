@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from archiver.archiving.record import from_json
@@ -31,11 +31,15 @@ ARCHIVE_PATIENCE = timedelta(minutes=10)
 
 @dataclass(slots=True)
 class Checked:
-    """What an on-demand check came to: the links, this very look's findings, and offline."""
+    """What an on-demand check came to: the links, this very look's findings, and offline.
+
+    `missed` has until when to wait for each link whose host could not be asked now.
+    """
 
     link_ids: list[int]
     findings: dict[int, Finding] = field(default_factory=dict)
     offline: bool = False
+    missed: dict[int, datetime] = field(default_factory=dict)
 
 
 async def check(desk: Desk, link_ids: Sequence[int] | None) -> Checked:
@@ -50,17 +54,22 @@ async def check(desk: Desk, link_ids: Sequence[int] | None) -> Checked:
             summary = await look_at_due(checking)
             return Checked(due, offline=summary.offline)
         ours, theirs = _split(desk, link_ids)
-        requests = {desk.store.journal.ask(one, "check", desk.clock.now()): one for one in theirs}
+        requests = [desk.store.journal.ask(one, "check", desk.clock.now()) for one in theirs]
         summary = await look_at(checking, ours) if ours else Summary()
-    checked = Checked(list(link_ids), summary.findings, summary.offline)
     if requests:
-        await _watch(desk, list(requests))
-    return checked
+        await _watch(desk, requests)
+    return Checked(list(link_ids), summary.findings, summary.offline, summary.missed)
+
+
+def _service_answers(desk: Desk) -> bool:
+    """Say whether a service is there that takes up requests; a single pass does not."""
+    pid = daemon_pid(desk.store.database.path)
+    return pid is not None and desk.store.journal.state("daemon", {}).get("pid") == pid
 
 
 def _split(desk: Desk, link_ids: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Part links into ours and those whose host a living daemon holds just now."""
-    if daemon_pid(desk.store.database.path) is None:
+    """Part links into ours and those whose host a running service holds just now."""
+    if not _service_answers(desk):
         return list(link_ids), []
     now = desk.clock.now()
     ours: list[int] = []
@@ -78,7 +87,7 @@ async def _watch(desk: Desk, requests: list[int]) -> None:
     while any(desk.store.journal.request_state(one) != "done" for one in requests):
         if desk.stopping:
             return
-        if desk.clock.monotonic() > end or daemon_pid(desk.store.database.path) is None:
+        if desk.clock.monotonic() > end or not _service_answers(desk):
             raise CannotWork(
                 "The daemon holds that host and did not look in time.",
                 "It stays queued there; 'archiver why URL' tells when it was looked at.",

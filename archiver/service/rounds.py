@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 
 from archiver.checking.lanes import settings_for
 from archiver.errors import CannotWork, DatabaseUnusable
-from archiver.model import Finding
+from archiver.model import Finding, Verdict
 from archiver.service.checking import Busy, Checking, Seen
 from archiver.service.desk import log
 from archiver.store import PASSING, KnownLink, RecordedLook
@@ -36,7 +39,11 @@ _COLLECTION_THRESHOLDS = (20_000, 20, 50)
 
 @dataclass(slots=True)
 class Summary:
-    """What a round of looks came to; `findings` has the finding of every link looked at."""
+    """What a round of looks came to; of links a person named, what was found or why nothing.
+
+    `findings` has the finding of each that was looked at, `missed` until when the host of each
+    other one cannot be asked.
+    """
 
     looks: int = 0
     offline: bool = False
@@ -44,6 +51,7 @@ class Summary:
     changes: int = 0
     verdicts: dict[str, int] = field(default_factory=dict)
     findings: dict[int, Finding] = field(default_factory=dict)
+    missed: dict[int, datetime] = field(default_factory=dict)
 
     def count(self, look: RecordedLook) -> None:
         """Add one look."""
@@ -128,6 +136,7 @@ class _Round:
         self._for_a_person = for_a_person
         self._tasks: set[asyncio.Task[None]] = set()
         self._seen: list[Seen] = []
+        self._begun: set[int] = set()
         self._trouble: CannotWork | None = None
         self._since = time.monotonic()
         self._news = asyncio.Event()
@@ -185,13 +194,33 @@ class _Round:
             task.add_done_callback(self._done)
 
     async def _look(self, link: KnownLink) -> None:
-        seen = await self._checking.see(link, urgent=self._for_a_person)
-        if isinstance(seen, Busy):
+        seen = await self._checking.see(
+            link, urgent=self._for_a_person, begin=partial(self._begin, link.link_id)
+        )
+        if seen is None:
+            self._desk.store.looks.release(self._desk.holder, [link.link_id])
+            self._advance(1)
+        elif isinstance(seen, Busy):
             self._desk.store.looks.postpone([link.link_id], seen.until)
             self.summary.postponed += 1
+            if self._for_a_person:
+                self.summary.missed[link.link_id] = seen.until
             self._advance(1)
         else:
             self._seen.append(seen)
+
+    def _begin(self, link_id: int) -> bool:
+        """Say whether to look now that it is the link's turn, hours after it was claimed maybe.
+
+        What a person, or another process, had looked at meanwhile is not due any more.
+        """
+        if not self._for_a_person:
+            now = self._desk.clock.now()
+            if link_id in self._checking.in_hand or not self._desk.store.looks.is_due(link_id, now):
+                return False
+        self._checking.in_hand.add(link_id)
+        self._begun.add(link_id)
+        return True
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -231,7 +260,9 @@ class _Round:
             self._seen = [*batch, *self._seen]
             raise
         for look in recorded:
+            self._let_go({look.link.link_id})
             self.summary.count(look)
+            _log_look(look)
             if self._for_a_person:
                 self.summary.findings[look.link.link_id] = look.finding
         self.summary.offline = self._checking.watch.offline
@@ -261,5 +292,24 @@ class _Round:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        if not self.summary.offline:
-            await self._settle()
+        try:
+            if not self.summary.offline:
+                await self._settle()
+        finally:
+            self._let_go(set(self._begun))
+
+    def _let_go(self, link_ids: set[int]) -> None:
+        self._checking.in_hand -= link_ids
+        self._begun -= link_ids
+
+
+def _log_look(look: RecordedLook) -> None:
+    """Write one line for a belief that changed; for every look when asked to say more."""
+    was, now = look.link.belief.verdict, look.belief
+    if log.isEnabledFor(logging.DEBUG):
+        seen = look.observation
+        fields = {"url": look.link.url, "status": seen.status, "error": seen.error}
+        log.debug("looked", extra={**fields, "finding": look.finding.reason})
+    if now.verdict is not was and was is not Verdict.UNCHECKED:
+        fields = {"url": look.link.url, "was": was.value, "now": now.verdict.value}
+        log.info("verdict changed", extra={**fields, "reason": now.reason})

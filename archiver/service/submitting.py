@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from archiver.archiving import pacing, steps
 from archiver.archiving.answers import JobState, Outcome, SubmitAnswer, Trouble
@@ -59,19 +59,11 @@ class Submitting:
         """
         await self._ask_account(action.backend)
         now = self._desk.clock.now()
-        allowed = pacing.allow_submit(
-            self._breakers.all(),
-            self._usage(action.backend, task.host),
-            self._desk.settings.archive,
-            now,
-            backend=action.backend,
-            host=task.host if self._spaces_hosts else "",
-            reserved=action.reserved,
-            keys_mark=self._clients.keys_mark,
-        )
-        if isinstance(allowed, WaitUntil):
-            return allowed
         with self._desk.store.atomic():
+            # Under the same lock: two processes must not both take the last of a budget.
+            allowed = self._allowed(task, action, now)
+            if isinstance(allowed, WaitUntil):
+                return allowed
             task = self._desk.store.archive.task(task.link_id)
             record, situation, planned = again(task)
             if not isinstance(planned, Submit):
@@ -84,6 +76,18 @@ class Submitting:
         self._sending[task.link_id] = sending
         sending.add_done_callback(lambda _: self._sending.pop(task.link_id, None))
         return None
+
+    def _allowed(self, task: ArchiveTask, action: Submit, now: datetime) -> pacing.Answer:
+        return pacing.allow_submit(
+            self._breakers.all(),
+            self._usage(action.backend, task.host),
+            self._desk.settings.archive,
+            now,
+            backend=action.backend,
+            host=task.host if self._spaces_hosts else "",
+            reserved=action.reserved,
+            keys_mark=self._clients.keys_mark,
+        )
 
     @property
     def _spaces_hosts(self) -> bool:

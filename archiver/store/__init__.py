@@ -6,6 +6,7 @@ drawers. Nothing outside this room writes SQL.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -35,7 +36,7 @@ from archiver.store.database import (
 )
 from archiver.store.hosts import Hosts
 from archiver.store.journal import Journal
-from archiver.store.lock import DaemonLock, daemon_pid
+from archiver.store.lock import DaemonLock, daemon_pid, no_daemon
 from archiver.store.looks import KnownLink, Looks, RecordedLook
 from archiver.store.outbox import News, Outbox
 from archiver.store.pruning import Pruned, Pruning
@@ -69,6 +70,10 @@ __all__ = [
     "sound",
 ]
 
+# A daemon that has just started migrates, or makes the database, within moments.
+_STARTING_SECONDS = 10.0
+_PAUSE_SECONDS = 0.05
+
 
 class Store:
     """One open, migrated database with its drawers."""
@@ -99,7 +104,8 @@ class Store:
     ) -> Store:
         """Open (or create) a database and migrate it; raise `DatabaseUnusable`.
 
-        A command never migrates under a running daemon of another version (design §7).
+        A command never migrates under a running daemon, which may be of another version
+        (design §7), and no daemon starts while a command migrates.
         `checked`: the whole file is read first, and nothing is written when it is not sound.
         `around` is entered while migrations run; `cache_kib` is what may be kept in memory.
         """
@@ -107,15 +113,10 @@ class Store:
         try:
             if checked and not is_new(path):
                 sound(database)
-            if not as_daemon and not is_new(path) and pending_migrations(database):
-                pid = daemon_pid(path)
-                if pid is not None:
-                    raise DatabaseUnusable(
-                        f"The database must be migrated, but a daemon (pid {pid}) uses it.",
-                        "Restart the service first; it migrates when it starts.",
-                        code="migration-waits",
-                    )
-            migrate(database, around)
+            if as_daemon:
+                migrate(database, around)
+            else:
+                _migrate_for_command(database, around)
             tune(database, cache_kib=cache_kib)
         except BaseException:
             database.close()
@@ -154,3 +155,31 @@ class Store:
         """Run a block as one transaction."""
         with self.database.atomic():
             yield
+
+
+def _migrate_for_command(database: Database, around: Around | None) -> None:
+    """Migrate where no daemon is at work; raise `DatabaseUnusable` where an older one is."""
+    end = time.monotonic() + _STARTING_SECONDS
+    while pending_migrations(database):
+        with no_daemon(database.path) as alone:
+            if alone:
+                migrate(database, around)
+                return
+            pid = daemon_pid(database.path)
+            if _is_up(database, pid) or time.monotonic() > end:
+                raise DatabaseUnusable(
+                    f"The database must be migrated, but a daemon (pid {pid or 'unknown'}) uses"
+                    " it.",
+                    "Restart the service first; it migrates when it starts.",
+                    code="migration-waits",
+                )
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _is_up(database: Database, pid: int | None) -> bool:
+    """Say whether that daemon has opened the database, so that it migrates no more."""
+    try:
+        daemon = Journal(database).state("daemon", {})
+    except DatabaseUnusable:  # a database that is just being made has no such table yet
+        return False
+    return pid is not None and daemon.get("pid") == pid

@@ -35,6 +35,8 @@ _BEFORE = re.compile(r"\.before-m\d+\w*")
 BUSY_TIMEOUT_SECONDS = 10.0
 # How long a reader does that only answers whether we are well.
 READER_PATIENCE_SECONDS = 1.0
+# How long cutting the write-ahead log waits for readers; nobody can write meanwhile.
+_CUT_PATIENCE_SECONDS = 0.1
 
 # What a connection that works for long may keep of the database in memory.
 WORKING_CACHE_KIB = 32_000
@@ -192,9 +194,9 @@ class Database:
                 raise
 
     @contextmanager
-    def impatient(self) -> Iterator[None]:
+    def impatient(self, seconds: float = READER_PATIENCE_SECONDS) -> Iterator[None]:
         """Wait only a moment for a lock inside the block: what is done there can be left out."""
-        self.pragmas([f"busy_timeout = {int(1000 * READER_PATIENCE_SECONDS)}"])
+        self.pragmas([f"busy_timeout = {int(1000 * seconds)}"])
         try:
             yield
         finally:
@@ -323,7 +325,8 @@ def migrate(
     pending = pending_migrations(database)
     if not pending:
         return []
-    with around(pending) if around else contextlib.nullcontext():
+    takes_time = around is not None and _tables(database) > 0
+    with around(pending) if around and takes_time else contextlib.nullcontext():
         _use_write_ahead_log(database)
         with database.atomic():
             pending = pending_migrations(database)
@@ -463,11 +466,15 @@ def sound(database: Database) -> None:
 def settle_journal(database: Database) -> None:
     """Refresh the planner's figures and shorten the write-ahead log, without holding others up.
 
-    Most of the log is written back beside others' work; only then it is cut, which is given up
-    at once when a long reader stands in the way.
+    Most of the log is written back beside others' work; only then it is cut, which keeps every
+    writer out, and is given up in a moment when a long reader stands in the way.
     """
-    database.pragmas(["analysis_limit = 400", "optimize", "wal_checkpoint(PASSIVE)"])
-    with database.impatient():
+    # `optimize` reads first and writes later, which fails at once when another process wrote in
+    # between; under the write lock it waits its turn (sqlite.org/rescode.html#busy_snapshot).
+    with database.atomic():
+        database.pragmas(["analysis_limit = 400", "optimize"])
+    database.pragmas(["wal_checkpoint(PASSIVE)"])
+    with database.impatient(_CUT_PATIENCE_SECONDS):
         database.pragmas(["wal_checkpoint(TRUNCATE)"])
 
 

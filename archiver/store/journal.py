@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from archiver.clock import to_stamp
 from archiver.store.database import Database
+
+# So many processes at most wait for one another; a turn further ahead is a clock set back.
+_MOST_TURNS_AHEAD = 20
 
 
 class Journal:
@@ -65,6 +68,24 @@ class Journal:
         """Return a small named value."""
         text = self._database.value("SELECT value FROM state WHERE name = ?", [name])
         return default if text is None else json.loads(text)
+
+    def take_turn(self, name: str, holder: str, now: datetime, gap: timedelta) -> timedelta:
+        """Take the next turn of a pace that all processes share; return how long to wait for it.
+
+        Two turns are a gap apart. Who took the last one keeps to its own clock, which is finer;
+        a turn far ahead was stored before the clock was set back, and holds nobody up.
+        """
+        with self._database.atomic():
+            last = self.state(f"turn:{name}", {})
+            at = last.get("next_at", 0.0)
+            ours = last.get("holder") == holder or at > now.timestamp() + _MOST_TURNS_AHEAD * (
+                gap.total_seconds()
+            )
+            turn = now.timestamp() if ours else max(at, now.timestamp())
+            self.set_state(
+                f"turn:{name}", {"holder": holder, "next_at": turn + gap.total_seconds()}
+            )
+        return timedelta(seconds=turn - now.timestamp())
 
     def ask(self, link_id: int, kind: str, now: datetime) -> int:
         """Queue a person's request for the daemon; an open one of the same kind serves."""

@@ -102,6 +102,14 @@ class Looks:
             )
         return self.known([row[0] for row in rows])
 
+    def is_due(self, link_id: int, now: datetime) -> bool:
+        """Say whether a link that was claimed as due still is: nobody looked at it meanwhile."""
+        found = self._database.value(
+            "SELECT 1 FROM links WHERE id = ? AND cited = 1 AND next_look_at <= ?",
+            [link_id, to_stamp(now)],
+        )
+        return found is not None
+
     def known(self, link_ids: Sequence[int]) -> list[KnownLink]:
         """Return what is known of links, in the order of their ids."""
         marks = ", ".join("?" * len(link_ids))

@@ -52,6 +52,19 @@ def test_check_warns_of_what_is_allowed_but_perhaps_not_meant(tmp_path, capsys):
     assert "without effect in this version: events.body_links" in err
 
 
+def test_check_warns_of_what_would_keep_digests_from_arriving(tmp_path, capsys):
+    (tmp_path / "key").touch()
+    configure(tmp_path, "[notify]\ncommand = ['scripts/mail', '-s']\nsecret_file = 'key'\n")
+    assert main(["config", "check"]) == 0
+    said = capsys.readouterr().err
+    assert f"there is no program {tmp_path / 'scripts' / 'mail'}" in said
+    assert "notify.secret_file is empty" in said
+    assert "notify.secret_file signs what goes to notify.webhook" in said
+    configure(tmp_path, "[notify]\ncommand = ['cat']\n")
+    assert main(["config", "check"]) == 0
+    assert "notify" not in capsys.readouterr().err
+
+
 def test_check_warns_when_the_account_keys_will_not_be_sent(tmp_path, monkeypatch, capsys):
     configure(tmp_path, "[network]\nproxy = 'http://127.0.0.1:3128'\n")
     monkeypatch.setenv("IA_ACCESS_KEY", "access-word")
@@ -92,6 +105,20 @@ def test_check_exits_3_when_something_named_cannot_be_read_or_is_lacking(
     configure(tmp_path, text)
     assert main(["config", "check"]) == 3
     assert named in capsys.readouterr().err
+
+
+def test_check_names_all_that_is_lacking_at_once(tmp_path, capsys):
+    configure(
+        tmp_path,
+        "[events]\npaths = ['nowhere', 'elsewhere']\n[network]\nca_file = 'nowhere.pem'\n"
+        "[archive]\nmode = 'spn2'\n[web]\nenabled = true\ntoken_file = 'no-token'\n",
+    )
+    assert main(["config", "check", "-q"]) == 3
+    said = capsys.readouterr().err
+    assert said.startswith("archiver: The configuration has 5 problems.\n")
+    for named in ("nowhere", "elsewhere", "network.ca_file", "web.token_file", "no account keys"):
+        assert named in said
+    assert said.rstrip().endswith("'archiver config check' says whether all is well then.")
 
 
 def test_show_prints_every_value_in_force_as_toml(capsys, monkeypatch):

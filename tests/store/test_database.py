@@ -6,12 +6,16 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from archiver.errors import AnotherDaemon, DatabaseUnusable
-from archiver.store import DaemonLock, Store, copy_database, daemon_pid
+from archiver.store import DaemonLock, Store, copy_database, daemon_pid, settle_journal
+from archiver.store.lock import no_daemon
 from tests.store.conftest import NOW
 from tests.store.making import scanned
 
@@ -132,3 +136,106 @@ def test_a_lock_can_be_taken_again_after_it_was_given_back(tmp_path: Path) -> No
         with pytest.raises(AnotherDaemon):
             second.take()
         lock.give_back()
+
+
+def test_asking_who_the_daemon_is_never_keeps_one_from_starting(tmp_path: Path) -> None:
+    path = tmp_path / "archiver.db"
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            daemon_pid(path)
+
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    for asker in askers:
+        asker.start()
+    try:
+        for _ in range(50):
+            lock = DaemonLock(path)
+            lock.take()
+            lock.give_back()
+    finally:
+        over.set()
+        for asker in askers:
+            asker.join()
+
+
+def test_a_daemon_starts_only_when_a_command_has_migrated(tmp_path: Path) -> None:
+    path = tmp_path / "archiver.db"
+    with no_daemon(path) as alone:
+        assert alone
+        taken = threading.Event()
+        lock = DaemonLock(path)
+        starting = threading.Thread(target=lambda: (lock.take(), taken.set()))
+        starting.start()
+        assert not taken.wait(0.2)
+        assert daemon_pid(path) is None
+    assert taken.wait(5)
+    starting.join()
+    with no_daemon(path) as alone:
+        assert not alone
+    lock.give_back()
+
+
+def test_commands_may_migrate_side_by_side(tmp_path: Path) -> None:
+    path = tmp_path / "archiver.db"
+    with no_daemon(path) as one, no_daemon(path) as two:
+        assert one
+        assert two
+
+
+def test_a_command_beside_a_daemon_that_makes_the_database_waits_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "archiver.db"
+    lock = DaemonLock(path)
+    lock.take()
+    opened: list[Store] = []
+    command = threading.Thread(target=lambda: opened.append(_opened_for_another_thread(path)))
+    command.start()
+    time.sleep(0.2)
+    assert opened == []
+    daemon = Store.open(path, as_daemon=True)
+    command.join(5)
+    assert len(opened) == 1
+    daemon.close()
+    lock.give_back()
+
+
+def _opened_for_another_thread(path: Path) -> Store:
+    store = Store.open(path)
+    store.close()
+    return store
+
+
+def test_tidying_up_waits_its_turn_while_others_write(store: Store) -> None:
+    rows = [(f"http://x.test/{number}",) for number in range(3000)]
+    store.database.execute_many(
+        "INSERT INTO links (url, wire, host, first_seen_at) VALUES (?1, ?1, 'x.test', 'now')", rows
+    )
+    # New figures are made only of what was asked for, and has grown or was never counted.
+    store.queries.due_count(NOW)
+    with closing(sqlite3.connect(store.database.path, timeout=0, isolation_level=None)) as other:
+        met: list[str] = []
+
+        def write_between(statement: str) -> None:
+            if "ANALYZE" in statement:
+                met.append(statement)
+                with suppress(sqlite3.OperationalError):
+                    other.execute("INSERT OR REPLACE INTO state VALUES ('other', '1')")
+
+        store.database.connection.set_trace_callback(write_between)
+        settle_journal(store.database)
+        store.database.connection.set_trace_callback(None)
+    assert met
+
+
+def test_cutting_the_log_keeps_nobody_waiting_for_a_long_reader(store: Store) -> None:
+    path = store.database.path
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM links").fetchone()
+        store.journal.set_state("something", "written since")
+        began = time.monotonic()
+        settle_journal(store.database)
+        assert time.monotonic() - began < 0.5
+    settle_journal(store.database)
+    assert path.with_name(path.name + "-wal").stat().st_size == 0

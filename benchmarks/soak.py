@@ -301,7 +301,7 @@ def read_arguments() -> Given:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=90, help="simulated days, at least 45")
     parser.add_argument("--links", type=int, default=2200)
-    parser.add_argument("--minutes", type=float, default=10.0, help="real time it may take")
+    parser.add_argument("--minutes", type=float, default=20.0, help="real time it may take")
     parser.add_argument("--trace", action="store_true", help="say what allocated what has grown")
     parser.add_argument("--log", action="store_true", help="show the service's log")
     found = parser.parse_args()

@@ -13,8 +13,6 @@ from itertools import combinations
 from statistics import median
 
 MONTH = 30
-# What the service's connection may keep of the database (`archiver.store.database`).
-CACHE_BYTES = 32_000 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +118,11 @@ class Judged:
 class Limits:
     """What is allowed, and why so much.
 
-    Memory: caches that fill (LRU of a few thousand titles and phrases) do so in the first
-    month; SQLite's takes longer and is left out. Descriptors: a look or an archive request may
-    be under way in every hour of a day. Lateness of a schedule: how long the loop may be held by
-    one settled batch. Lateness of a look: the check's interval of ten minutes, and the queue of
-    the host with the most links.
+    Memory: caches of titles and phrases fill in the first month; what SQLite keeps of a growing
+    database (32 MB at most) needs no more than this. Descriptors: a look or an archive request
+    may be under way in every hour of a day. Lateness of a schedule: how long the loop may be
+    held by one settled batch. Lateness of a look: the check's interval of ten minutes, and the
+    queue of the host with the most links.
     """
 
     memory_mb: float = 5.0
@@ -149,11 +147,6 @@ def judge(soak: Soak, promised: Promise, limits: Limits | None = None) -> list[J
     return [gate(soak, promised, limits or Limits()) for gate in GATES]
 
 
-def beyond_cache(sample: Sample) -> float:
-    """Return the memory in MB that is not SQLite's cache, which fills as the database grows."""
-    return sample.rss_mb - min(sample.database, CACHE_BYTES) / 1e6
-
-
 def slope(points: Sequence[tuple[float, float]]) -> float:
     """Return the slope of a line through points, as the median over all pairs of them.
 
@@ -167,13 +160,12 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
 def _memory(soak: Soak, _promised: Promise, limits: Limits) -> Judged:
     days = soak.samples[MONTH:]
     first, *_, end = (median(one.rss_mb for one in month) for month in months(soak.samples))
-    a_month = MONTH * slope([(one.day, beyond_cache(one)) for one in days])
+    a_month = MONTH * slope([(one.day, one.rss_mb) for one in days])
     most = max(limits.memory_mb, limits.memory_share * median(one.rss_mb for one in days))
     return Judged(
         "memory after the first month",
         a_month <= most,
-        f"{a_month:+.1f} MB a month beyond SQLite's cache"
-        f" ({first:.0f} MB in the first month, {end:.0f} MB in the last)",
+        f"{a_month:+.1f} MB a month ({first:.0f} MB in the first, {end:.0f} MB in the last)",
         f"+{most:.1f} MB a month",
         "something is kept for ever: run with --trace and see which lines allocate it",
     )

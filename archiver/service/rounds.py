@@ -11,7 +11,7 @@ import contextlib
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -76,7 +76,7 @@ async def look_at_due(
     total = desk.store.queries.due_count(desk.clock.now())
     if not total:
         return Summary()
-    with desk.shows("Looking at links", total) as progress, _fewer_collections():
+    with desk.shows("Looking at links", total) as progress, _fewer_collections:
         round_ = _Round(checking, run_id, progress.advance)
         try:
             await round_.work_through_due(at_most)
@@ -94,7 +94,7 @@ async def look_at(
 ) -> Summary:
     """Look at named links now, due or not, in front of what is due, with the same manners."""
     desk = checking.desk
-    with desk.shows("Looking at links", len(link_ids)) as progress, _fewer_collections():
+    with desk.shows("Looking at links", len(link_ids)) as progress, _fewer_collections:
         round_ = _Round(checking, run_id, progress.advance, for_a_person=True)
         try:
             for start in range(0, len(link_ids), WINDOW):
@@ -106,15 +106,30 @@ async def look_at(
     return round_.summary
 
 
-@contextlib.contextmanager
-def _fewer_collections() -> Iterator[None]:
-    """Collect garbage less often while a round is under way."""
-    before = gc.get_threshold()
-    gc.set_threshold(*_COLLECTION_THRESHOLDS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
+class _FewerCollections:
+    """Collects garbage less often while rounds are under way.
+
+    What is due and what a person asked for are rounds side by side, and the first to begin may
+    be the first to end: only the last one out puts Python's pace back.
+    """
+
+    def __init__(self) -> None:
+        self._rounds = 0
+        self._before = gc.get_threshold()
+
+    def __enter__(self) -> None:
+        if not self._rounds:
+            self._before = gc.get_threshold()
+            gc.set_threshold(*_COLLECTION_THRESHOLDS)
+        self._rounds += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._rounds -= 1
+        if not self._rounds:
+            gc.set_threshold(*self._before)
+
+
+_fewer_collections = _FewerCollections()
 
 
 class _Round:

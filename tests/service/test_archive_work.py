@@ -92,16 +92,16 @@ async def test_a_long_queue_is_not_planned_anew_for_every_turn(
         return plan(*given)
 
     monkeypatch.setattr("archiver.service.archiving.plan", counting)
-    # A turn every half minute: an eighth of a second here.
-    with open_desk(place, RehearsalClock(START, speed=240)) as desk:
+    # A turn every half minute: a quarter of a second here, enough on a busy machine too.
+    with open_desk(place, RehearsalClock(START, speed=120)) as desk:
         await look(desk)
         async with Archiving(desk) as archiving:
-            await archiving.work(timedelta(minutes=20), frozenset({READING}))
+            await archiving.work(timedelta(minutes=10), frozenset({READING}))
             planned = 0
             done = await archiving.work(timedelta(minutes=5), frozenset({READING, SUBMITTING}))
             # Another tick may find the turn still to come.
             await archiving.work(timedelta(seconds=1), frozenset({READING, SUBMITTING}))
-    assert done.submissions >= 5
+    assert done.submissions >= 3
     # The queue once, and then what is taken into hand for each turn.
     assert planned < len(pages) + 2 * 50 * (done.submissions + 1)
     assert planned < len(pages) * done.submissions

@@ -384,17 +384,7 @@ def copy_database(database: Database, destination: Path) -> None:
         _require_another_file(database.path, destination)
         partial.unlink(missing_ok=True)
         database.execute("VACUUM INTO ?", [str(partial)])
-        copy = connect(partial, read_only=True)
-        try:
-            verdict = copy.value("PRAGMA integrity_check(1)")
-        finally:
-            copy.close()
-        if verdict != "ok":
-            raise DatabaseUnusable(
-                f"The copy of {database.path} for {destination} is damaged ({verdict}).",
-                "It was thrown away. Check the disk of that folder, and try again.",
-                code="copy-damaged",
-            )
+        require_whole_copy(partial)
         _reach_the_disk(partial)
         partial.replace(destination)
         _reach_the_disk(destination.parent)
@@ -415,6 +405,26 @@ def copy_database(database: Database, destination: Path) -> None:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def require_whole_copy(copy: Path) -> None:
+    """Raise `DatabaseUnusable` when a copy that was just made is damaged.
+
+    That says nothing of the database itself, so it has a code of its own.
+    """
+    try:
+        with contextlib.closing(connect(copy, read_only=True)) as opened:
+            verdict = str(opened.value("PRAGMA integrity_check(1)"))
+    except DatabaseUnusable as error:
+        if error.code != "database-corrupted":
+            raise
+        verdict = "it cannot be read"
+    if verdict != "ok":
+        raise DatabaseUnusable(
+            f"The copy {copy} is damaged ({shown(' '.join(verdict.split()), 120)}).",
+            "It was thrown away. Check the disk of that folder, and try again.",
+            code="copy-damaged",
+        )
 
 
 def copy_pages(source: Database, target: Database) -> None:

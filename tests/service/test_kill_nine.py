@@ -17,7 +17,7 @@ from tests.service import kills
 from tests.service.kills import KEYS, Lives
 from tests.service.town import Place, Town, open_town, stopped, until
 
-KILLS = int(os.environ.get("ARCHIVER_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("ARCHIVER_TEST_KILLS", "5"))
 SEED = int(os.environ.get("ARCHIVER_TEST_SEED", "20261124"))
 # A life: long enough to be killed at the start, in the first looks, and in the middle of much.
 LIFE_SECONDS = (0.05, 2.6)
@@ -34,7 +34,7 @@ async def city() -> AsyncIterator[Town]:
 
 
 @pytest.mark.parametrize(
-    ("mode", "at_once", "work", "least"), [("off", 4, "looks", 25), ("auto", 2, "jobs", 3)]
+    ("mode", "at_once", "work", "least"), [("off", 4, "looks", 25), ("auto", 2, "jobs", 2)]
 )
 async def test_killed_again_and_again_it_loses_nothing_and_keeps_its_manners(
     place: Place, city: Town, mode: str, at_once: int, work: str, least: int

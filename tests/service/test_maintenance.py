@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,8 @@ from archiver.errors import DatabaseUnusable
 from archiver.service.desk import Desk
 from archiver.service.maintenance import maintain
 from archiver.store import Store, connect, migrate
-from tests.service.damaging import URLS, make_database
+from archiver.store.database import require_whole_copy
+from tests.service.damaging import DAMAGES, URLS, garbage_in_an_index, make_database
 
 START = datetime(2026, 11, 20, 3, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -131,6 +132,20 @@ def test_a_copy_that_cannot_be_made_drops_no_older_one_and_the_rest_is_still_don
     assert set(before) < set(names(desk))
     assert desk.store.database.value("SELECT count(*) FROM probes") == 0
     assert not list(backups.glob("*.partial-*"))
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES.values(), garbage_in_an_index])
+def test_a_damaged_copy_is_told_apart_from_a_damaged_database(
+    desk: Desk, damage: Callable[[Path], None]
+) -> None:
+    maintain(desk)
+    [copy] = (desk.store.database.path.parent / "backups").iterdir()
+    require_whole_copy(copy)
+    damage(copy)
+    with pytest.raises(DatabaseUnusable) as caught:
+        require_whole_copy(copy)
+    assert caught.value.code == "copy-damaged"
+    assert str(copy) in str(caught.value)
 
 
 def test_before_the_first_change_of_a_migration_a_copy_is_made(tmp_path: Path) -> None:

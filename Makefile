@@ -8,7 +8,8 @@ UV := $(shell command -v uv 2>/dev/null)
 VENV := .venv
 WAYBACK_VENV := .venv-wayback
 BIN := $(VENV)/bin
-WORKERS ?= 2
+# More than two cores are needed for: many tests wait for delays and processes.
+WORKERS ?= 3
 SOAK ?= --days 90
 
 .DEFAULT_GOAL := help

@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null)
 VENV := .venv
 WAYBACK_VENV := .venv-wayback
 BIN := $(VENV)/bin
-# More than two cores are needed for: many tests wait for delays and processes.
+# More than there are cores: many tests wait for delays and processes rather than compute.
 WORKERS ?= 3
 SOAK ?= --days 90
 

@@ -169,7 +169,7 @@ class Looks:
 
     def _came_today(self, link_id: int) -> bool:
         seen = self._store.database.value("SELECT first_seen_at FROM links WHERE id = ?", [link_id])
-        return bool(seen > to_stamp(self.day.ends - _DAY))
+        return bool(seen >= to_stamp(self.day.ends - _DAY))
 
 
 @dataclass(slots=True)

@@ -15,21 +15,19 @@ from archiver.errors import DatabaseUnusable
 from archiver.store.archive import Archive, ArchiveTask, Progress, as_captures
 from archiver.store.citations import Citations, Removals, ScannedFile
 from archiver.store.copies import CopiedRecord, Copies
-from archiver.store.counting import Counting
-from archiver.store.database import (
+from archiver.store.copying import (
     HALF_COPY,
-    PASSING,
-    READER_PATIENCE_SECONDS,
-    WORKING_CACHE_KIB,
-    Around,
-    Database,
-    connect,
     copies_before_migrations,
     copy_database,
     copy_pages,
+)
+from archiver.store.counting import Counting
+from archiver.store.database import (
+    READER_PATIENCE_SECONDS,
+    WORKING_CACHE_KIB,
+    Database,
+    connect,
     is_new,
-    migrate,
-    pending_migrations,
     settle_journal,
     sound,
     tune,
@@ -38,9 +36,11 @@ from archiver.store.hosts import Hosts
 from archiver.store.journal import Journal
 from archiver.store.lock import DaemonLock, daemon_pid, no_daemon
 from archiver.store.looks import KnownLink, Looks, RecordedLook
+from archiver.store.migrating import Around, migrate, pending_migrations
 from archiver.store.outbox import News, Outbox
 from archiver.store.pruning import Pruned, Pruning
 from archiver.store.queries import Queries
+from archiver.store.troubles import PASSING
 
 __all__ = [
     "HALF_COPY",

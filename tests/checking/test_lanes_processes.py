@@ -8,7 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from archiver.store.database import connect, migrate
+from archiver.store.database import connect
+from archiver.store.migrating import migrate
 from tests.checking.servers import OK, Connection, RawServer
 
 SPEED = 20.0

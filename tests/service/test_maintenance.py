@@ -17,7 +17,7 @@ from archiver.errors import DatabaseUnusable
 from archiver.service.desk import Desk
 from archiver.service.maintenance import maintain
 from archiver.store import Store, connect, migrate
-from archiver.store.database import require_whole_copy
+from archiver.store.copying import require_whole_copy
 from tests.service.damaging import DAMAGES, URLS, garbage_in_an_index, make_database
 
 START = datetime(2026, 11, 20, 3, 30, tzinfo=UTC)

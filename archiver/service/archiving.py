@@ -109,7 +109,7 @@ class Archiving:
                 if VERIFYING in kinds and not self._reads_wait(done):
                     moved |= await self._playing.one_claim(done, self._situation)
                 progress.advance(done.anything - before)
-                if not moved and not await self._wait_for_pace(end):
+                if not moved and not await self._wait_for_pace(end, done.next_turn):
                     break
         await self._submitting.finish()
         return done
@@ -137,9 +137,11 @@ class Archiving:
         now = self.desk.clock.now()
         self._waiting = {one: until for one, until in self._waiting.items() if until > now}
         left_out = {*self._submitting.busy, *self._waiting, *done.others}
-        if now < self._next_turn:
+        done.next_turn = None
+        if self._queue and now < self._next_turn:
             # Planning a queue of thousands anew for every turn would be most of all work.
             left_out |= self._queue
+            done.next_turn = self._next_turn
         for task in self.desk.store.archive.due(now, _BATCH, leave_out=left_out):
             if self.desk.stopping:
                 return False
@@ -241,7 +243,7 @@ class Archiving:
             return True
         if waits.is_pace and waits.reason in (pacing.SLOTS, pacing.PER_MINUTE):
             self._queue.add(task.link_id)
-            self._next_turn = waits.until
+            self._next_turn = done.next_turn = waits.until
         elif waits.is_pace:
             self._waiting[task.link_id] = waits.until
         else:
@@ -262,8 +264,12 @@ class Archiving:
             done.waits[allowed.reason] = allowed.until
         return isinstance(allowed, WaitUntil)
 
-    async def _wait_for_pace(self, end: float | None) -> bool:
-        """Wait for an answer under way, the pace, or a job's next poll; False when for none."""
+    async def _wait_for_pace(self, end: float | None, next_turn: datetime | None) -> bool:
+        """Wait for an answer under way, the pace, or a job's next poll; False when for none.
+
+        `next_turn` is when somebody of the queue may submit, who was left out or sent back in
+        this round; it may have come meanwhile.
+        """
         clock = self.desk.clock
         if await self._submitting.wait_for_one():
             # A slot is free again: who waited for one need not sleep its pause out.
@@ -272,8 +278,7 @@ class Archiving:
             self._poll_until = clock.monotonic() + POLL_PATIENCE.total_seconds()
             return True
         moments = list(self._waiting.values())
-        if self._queue and clock.now() < self._next_turn:
-            moments.append(self._next_turn)
+        moments += [] if next_turn is None else [next_turn]
         if clock.monotonic() < self._poll_until:
             due = self.desk.store.archive.next_poll()
             moments += [] if due is None else [due]

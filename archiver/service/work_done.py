@@ -10,7 +10,8 @@ from datetime import datetime
 class Done:
     """How many requests of each kind were made, and why the round ended (reason: until).
 
-    `others` are links whose next step is of a kind that another duty does.
+    `others` are links whose next step is of a kind that another duty does; `next_turn` is when
+    one of those that wait to submit has its turn, None when none waited in the last round.
     """
 
     lookups: int = 0
@@ -20,6 +21,7 @@ class Done:
     claims: int = 0
     waits: dict[str, datetime] = field(default_factory=dict)
     others: set[int] = field(default_factory=set)
+    next_turn: datetime | None = None
 
     @property
     def anything(self) -> int:

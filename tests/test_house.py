@@ -61,7 +61,6 @@ LONG_FILES = {
     "checking/wire.py": "one request with all its limits",
     "config/sections.py": "one class a section of the configuration: a table",
     "demo/wayback.py": "the archive stand-in: one server, one class",
-    "store/database.py": "one connection, and the words for everything SQLite can refuse",
     "urls.py": "the rules of addresses, most of them tables",
 }
 

@@ -57,6 +57,8 @@ _KEPT_SECONDS = 2.0
 # Connections at rest are counted by nobody else, and 10,000 hosts asked in five seconds would
 # leave 10,000 of them open (reference perf §1).
 _MOST_OPEN = 400
+# An encrypted one holds a read buffer of 256 KiB, in use or not (reference perf §1).
+_MOST_ENCRYPTED = 64
 # Above this many seconds asyncio's timers are rounded to whole seconds by aiohttp.
 _CEIL_THRESHOLD = 60.0
 # What is left for a request at least, whatever came before it.
@@ -111,11 +113,14 @@ class _HearingHandler(ResponseHandler):
         self._exchange = current_exchange.get()
         self._address: str | None = None
         self._resolved: frozenset[str] = frozenset()
+        self._encrypted = False
         self._wire = wire
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._wire.connections += 1
+        self._encrypted = transport.get_extra_info("ssl_object") is not None
+        self._wire.encrypted += self._encrypted
         # Asked for later, it is often gone: a small answer ends its connection at once.
         peer = transport.get_extra_info("peername")
         self._address = peer[0] if peer else None
@@ -125,6 +130,7 @@ class _HearingHandler(ResponseHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._wire.connections -= 1
+        self._wire.encrypted -= self._encrypted
         super().connection_lost(exc)
 
     def set_response_params(self, **limits: Any) -> None:
@@ -135,7 +141,8 @@ class _HearingHandler(ResponseHandler):
             exchange.address = self._address
             exchange.resolved = self._resolved
             self._exchange = exchange
-        if self._wire.connections > _MOST_OPEN:
+        too_many_encrypted = self._encrypted and self._wire.encrypted > _MOST_ENCRYPTED
+        if too_many_encrypted or self._wire.connections > _MOST_OPEN:
             self.force_close()
         super().set_response_params(**limits)
 
@@ -226,6 +233,7 @@ class Wire:
         self._fresh: aiohttp.ClientSession | None = None
         self._kept: aiohttp.ClientSession | None = None
         self.connections = 0
+        self.encrypted = 0
 
     async def __aenter__(self) -> Wire:
         raise_descriptor_limit()

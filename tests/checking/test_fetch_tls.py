@@ -98,6 +98,25 @@ async def test_a_good_certificate_is_no_fault(
             assert server.visits[0].header("Host") == NAME
 
 
+async def test_few_encrypted_connections_are_kept_for_each_holds_much_memory(
+    authority: Certificate, network: NetworkSettings, tmp_path: Path
+) -> None:
+    async def linger(connection: Connection) -> None:
+        await connection.send(OK)
+        await connection.reader.read()
+
+    certificate = make_certificate(f"*.{NAME}", signer=authority)
+    async with RawServer(linger, context=certificate.context(tmp_path)) as server:
+        hosts = [f"h{number}.{NAME}" for number in range(80)]
+        names = Names({host: [("127.0.0.1", server.port)] for host in hosts})
+        async with fetching(resolver=names, network=network) as fetcher:
+            for host in hosts:
+                seen = await look(fetcher, f"https://{host}/x")
+                assert (seen.status, seen.error) == (200, None)
+            assert fetcher.wire.connections == fetcher.wire.encrypted
+            assert 0 < fetcher.wire.encrypted <= 65
+
+
 async def test_behind_a_certificate_fault_no_cookie_is_sent_and_none_kept(
     authority: Certificate, network: NetworkSettings, tmp_path: Path
 ) -> None:

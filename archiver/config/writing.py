@@ -96,7 +96,9 @@ def _place(loaded: Loaded, key: str) -> str:
 
 
 def _masked(key: str, value: object) -> object:
-    """Hide what a chat room's webhook or a proxy's address may carry: they are passwords."""
+    """Hide what may be a password: in addresses, and in what a program is called with."""
+    if key == "notify.command" and isinstance(value, list | tuple):
+        return [*value[:1], *("***" for _ in value[1:])]
     if not isinstance(value, str) or not value:
         return value
     if key in ("notify.webhook", "notify.heartbeat"):

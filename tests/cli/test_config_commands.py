@@ -129,6 +129,14 @@ def test_show_prints_every_value_in_force_as_toml(capsys, monkeypatch):
     assert shown["archive"]["local"]["max_total"] == "5 GiB"
 
 
+def test_show_hides_what_a_program_of_ours_is_called_with(tmp_path, capsys):
+    configure(tmp_path, "[notify]\ncommand = ['curl', '-H', 'Authorization: s3cret']\n")
+    assert main(["config", "show"]) == 0
+    shown = capsys.readouterr().out
+    assert tomllib.loads(shown)["notify"]["command"] == ["curl", "***", "***"]
+    assert "s3cret" not in shown
+
+
 def test_show_origin_says_where_each_value_comes_from(tmp_path, capsys, monkeypatch):
     configure(tmp_path, "[check]\nper_host = 2\n[hosts.'example.org']\nskip = true\n")
     monkeypatch.setenv("ARCHIVER_CHECK__TIMEOUT", "7s")

@@ -68,10 +68,7 @@ backup_directory = "backups"
 
 [archive]
 mode = "anonymous"
-save_url = "{origin}/save"
-cdx_url = "{origin}/cdx/search/cdx"
-playback_url = "{origin}/web"
-availability_url = "{origin}/wayback/available"
+{endpoints}
 
 [report]
 formats = ["html", "json"]
@@ -96,7 +93,7 @@ def configured(folder: Path, opened: World) -> Loaded:
     """Write a configuration that differs from the shipped one in its addresses only."""
     settings = folder / "archiver.toml"
     text = _SETTINGS.format(
-        authority=opened.web.certificate_authority, origin=opened.archive.origin
+        authority=opened.web.certificate_authority, endpoints=opened.archive.endpoints
     )
     settings.write_text(text, encoding="utf-8")
     return load_settings(settings, {}, folder)

@@ -53,10 +53,7 @@ ca_file = "{authority}"
 
 [archive]
 mode = "{mode}"
-save_url = "{origin}/save"
-cdx_url = "{origin}/cdx/search/cdx"
-playback_url = "{origin}/web"
-availability_url = "{origin}/wayback/available"
+{endpoints}
 
 [report]
 formats = ["html", "json"]
@@ -118,7 +115,7 @@ async def stage(
             settings.write_text(
                 _SETTINGS.format(
                     authority=web.certificate_authority,
-                    origin=archive.origin,
+                    endpoints=archive.endpoints,
                     mode="anonymous" if keys is None else "spn2",
                 ),
                 encoding="utf-8",

@@ -173,6 +173,12 @@ class WaybackStandIn:
         """Where availability is told."""
         return self.origin + "/wayback/available"
 
+    @property
+    def endpoints(self) -> str:
+        """Where all of these are, as lines of a configuration's `[archive]`."""
+        names = ("save_url", "cdx_url", "playback_url", "availability_url")
+        return "\n".join(f'{name} = "{getattr(self, name)}"' for name in names)
+
     def add_capture(
         self,
         url: str,

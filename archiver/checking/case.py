@@ -136,13 +136,9 @@ class Case:
         """Say whether the page carries a cited title (design §5, "The cited title protects")."""
         if not self.context.cited_titles or self.page.kind not in ("html", "text"):
             return False
-        if any(self.carried_by(text) for text in self._title_texts):
+        if any(self._matches(text) and not _is_echo(text) for text in self._title_texts):
             return True
         return self.went_elsewhere and self._slug_matches()
-
-    def carried_by(self, text: str) -> bool:
-        """Say whether a title or heading is the cited one, and not only an echo of the request."""
-        return self._matches(text) and not _is_echo(text)
 
     def _matches(self, text: str) -> bool:
         return _matches(

@@ -126,7 +126,7 @@ class Checking:
             return Busy(link, busy.until or self.desk.clock.now() + _BUSY_HOST)
         observation = reader.completed(observation)
         case = Case(observation, context, self._policy)
-        if not case.is_vouched_for:
+        if observation.redirects and not case.is_vouched_for:
             context = self._with_neighbours(link, observation, context)
             case = Case(observation, context, self._policy)
         finding = judge_case(case)

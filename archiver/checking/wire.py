@@ -53,10 +53,10 @@ _SILENCE = 15.0
 # delay it is gone, or a server's burden, and asking anew at once would break that delay (law 6).
 # Without one it saves the opening, which costs as much as the rest of the request (RFC 9112
 # §9.3; reference perf §1).
-_KEPT_SECONDS = 2.0
+_KEPT_SECONDS = 5.0
 # Connections at rest are counted by nobody else, and 10,000 hosts asked in five seconds would
 # leave 10,000 of them open (reference perf §1).
-_MOST_OPEN = 400
+_MOST_OPEN = 1000
 # An encrypted one holds a read buffer of 256 KiB, in use or not (reference perf §1).
 _MOST_ENCRYPTED = 64
 # Above this many seconds asyncio's timers are rounded to whole seconds by aiohttp.

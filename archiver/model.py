@@ -11,10 +11,12 @@ Outcomes are data. This module imports nothing of ours.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from archiver.records import record
 
 
 class Verdict(StrEnum):
@@ -109,7 +111,7 @@ PROBLEM_LEVELS: Mapping[str, Level] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Problem:
     """Something to mend in an event file; `position` is None when it is the file's own.
 
@@ -131,7 +133,7 @@ class Problem:
         return PROBLEM_LEVELS[self.name]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Event:
     """One event of an event file."""
 
@@ -143,7 +145,7 @@ class Event:
     importance: int | str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Citation:
     """One entry of `sources:` as the file has it.
 
@@ -169,7 +171,7 @@ class Citation:
     archive_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PageFacts:
     """What was read off one page, small enough to be stored with every look.
 
@@ -201,7 +203,7 @@ class PageFacts:
     is_brief: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hop:
     """One answer on the way: its status and the URL that gave it."""
 
@@ -209,7 +211,7 @@ class Hop:
     url: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Observation:
     """What one look saw: facts only, no judgement.
 
@@ -241,7 +243,7 @@ class Observation:
         return self.status is not None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """What one look says. `verdict` None means the look is void (we were offline)."""
 
@@ -261,7 +263,7 @@ class Finding:
 OFFLINE = Finding(None, "offline", answered=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Capture:
     """One memento as an index or a playback told it."""
 
@@ -275,7 +277,7 @@ class Capture:
     source: str = "cdx"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HostState:
     """What is known of a host's patience: shared between processes and kept over restarts."""
 
@@ -287,7 +289,7 @@ class HostState:
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Run:
     """A run of counted looks of one kind: how many, the first and the last."""
 
@@ -296,7 +298,7 @@ class Run:
     last_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Belief:
     """What we hold of a link after all looks; `settle` is the only thing that makes one.
 

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from ipaddress import IPv6Address
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import idna
+
+from archiver.records import record
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # No server takes a longer request line; a host name has at most 253 octets (RFC 1035 §2.3.4),
@@ -94,7 +96,7 @@ _MENDINGS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Address:
     """A usable http(s) address in its three forms, with what a maintainer should know of it."""
 
@@ -105,7 +107,7 @@ class Address:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BadAddress:
     """Why a cited string cannot be looked at: a stable problem name and a proposal, if any."""
 
@@ -114,7 +116,7 @@ class BadAddress:
     proposal: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArchivedAddress:
     """An address inside an archive, taken apart (reference checking §8)."""
 
@@ -317,11 +319,11 @@ def host_of(url: str) -> str:
     plain = _PLAIN_HOST.match(url)
     if plain is not None:
         return plain[1]
-    return (_split(url).hostname or "").lower()
+    return (parts_of(url).hostname or "").lower()
 
 
-def _split(url: str) -> SplitResult:
-    """Split a URL; one that Python's rules refuse (`http://[`) has no parts."""
+def parts_of(url: str) -> SplitResult:
+    """Split a URL; total: one that Python's rules refuse (`http://[`) has no parts."""
     try:
         return urlsplit(url)
     except ValueError:
@@ -357,7 +359,7 @@ def site_of(host: str) -> str:
 
 def is_home(url: str) -> bool:
     """Say whether a URL is a site's front page (reference checking §4.6, "Home")."""
-    parts = _split(url)
+    parts = parts_of(url)
     segments = [segment for segment in parts.path.split("/") if segment]
     if segments and _LOCALE.match(segments[0]):
         segments = segments[1:]
@@ -375,7 +377,7 @@ def directory_of(url: str) -> str:
 
 def grouping_key(url: str) -> str:
     """Return a loose key for "the same page": no scheme, mirror prefix, tracking or end slash."""
-    parts = _split(url)
+    parts = parts_of(url)
     query = "&".join(
         part for part in parts.query.split("&") if part and not is_tracking(part.partition("=")[0])
     )
@@ -389,7 +391,7 @@ def slug_words(url: str) -> list[str]:
     Reference checking §9: split at `-_+.`, without extension and ids.
     """
     best: list[str] = []
-    for segment in _split(url).path.split("/"):
+    for segment in parts_of(url).path.split("/"):
         stem = re.sub(r"\.[A-Za-z]{2,5}$", "", unquote(segment))
         words = [
             word

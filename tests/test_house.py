@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "archiver"
 
-FOUNDATIONS = {"model", "errors", "clock", "urls", "text", "config", "reasons"}
+FOUNDATIONS = {"model", "errors", "clock", "urls", "text", "config", "reasons", "records"}
 ROOMS = {"events", "checking", "archiving", "store", "reporting", "notify"}
 SERVICE = {"service"}
 # Process life, pages, commands, the rehearsal: they may know everything below them.

@@ -5,7 +5,6 @@ Plain data; the decisions stand in `planning` and `steps`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -14,6 +13,7 @@ from archiver.archiving.answers import Outcome
 from archiver.archiving.choose import Wanted
 from archiver.archiving.record import ArchiveRecord
 from archiver.model import Capture, Verdict
+from archiver.records import record
 
 # Unless a fresh copy is wanted, a capture of the last half year serves (SPN2's
 # `if_not_archived_within`): a false negative of the index then costs nothing.
@@ -40,7 +40,7 @@ class ArchiveLimits(Protocol):
         """How old the newest capture of a living page may become; None for ever."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Situation:
     """What must be known of a link, besides its record, to decide the next step.
 
@@ -80,7 +80,7 @@ class Situation:
         return self.verdict is not Verdict.DEAD
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LookUp:
     """Ask the index about `url`, especially around these moments."""
 
@@ -88,7 +88,7 @@ class LookUp:
     around: tuple[datetime, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Submit:
     """Ask the archive to capture `url`; store the intent (`begin_submit`) first.
 
@@ -103,7 +103,7 @@ class Submit:
     unless_newer_than: timedelta = HALF_A_YEAR
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Poll:
     """Ask how this job stands."""
 
@@ -118,7 +118,7 @@ class Purpose(StrEnum):
     WITNESS = "witness"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verify:
     """Play this capture and judge the page."""
 
@@ -126,14 +126,14 @@ class Verify:
     purpose: Purpose = Purpose.CHOSEN
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Conclude:
     """Store this record: something can be said without asking anybody."""
 
     record: ArchiveRecord
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wait:
     """Nothing before this moment."""
 
@@ -141,7 +141,7 @@ class Wait:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Nothing:
     """Nothing to do until the link's situation or the settings change."""
 
@@ -151,7 +151,7 @@ class Nothing:
 Action = LookUp | Submit | Poll | Verify | Conclude | Wait | Nothing
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AttemptEnd:
     """What to write into the open `attempts` row; `final` says to fill `ended_at` too."""
 
@@ -164,7 +164,7 @@ class AttemptEnd:
     final: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """A step's result: the new record and what is to be stored beside it.
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urljoin, urlsplit
 
+from archiver.records import record
 from archiver.urls import parse_archive_url
 
 STAMP = "%Y%m%d%H%M%S"
 _TAIL = re.compile(r"^/(\d{1,14})([a-z]{2}_)?/(.+)$", re.S)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CaptureAddress:
     """Where a capture is: its digits (as the archive writes them) and its original URL."""
 

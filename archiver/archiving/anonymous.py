@@ -15,7 +15,6 @@ import ssl
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -35,6 +34,7 @@ from archiver.archiving.answers import Outcome, SubmitAnswer, Trouble
 from archiver.archiving.wire import retry_after
 from archiver.clock import Clock
 from archiver.model import Capture
+from archiver.records import record
 from archiver.urls import capture_identity
 
 CONNECT_SECONDS = 10.0
@@ -46,7 +46,7 @@ RECENT_AFTER = timedelta(minutes=10)
 _MEMENTO_LINK = re.compile(r"<([^<>]+)>\s*;[^<]*?rel=\"?memento\"?(?=[\s;,]|$)", re.I)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SaveEndpoint:
     """Where and how to save: the settings this module needs, plain.
 

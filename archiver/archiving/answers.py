@@ -7,11 +7,12 @@ them. An outage or a throttle is an outcome of its own and never looks like "not
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from archiver.model import Capture
+from archiver.records import record
 
 
 class Lookup(StrEnum):
@@ -30,7 +31,7 @@ class Lookup(StrEnum):
         return self in (Lookup.FOUND, Lookup.NOTHING, Lookup.EXCLUDED)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LookupAnswer:
     """The answer of one look-up.
 
@@ -59,7 +60,7 @@ class Playback(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArchivedHop:
     """One captured redirect on the way to the page: its status, original URL and moment."""
 
@@ -68,7 +69,7 @@ class ArchivedHop:
     captured_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlaybackAnswer:
     """What playing one capture gave.
 
@@ -130,7 +131,7 @@ class Trouble(StrEnum):
     DAILY = "daily"  # the account's or address's day is used up
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SubmitAnswer:
     """The answer to one submission.
 
@@ -161,7 +162,7 @@ class JobState(StrEnum):
     UNANSWERED = "unanswered"  # throttled, an outage, or half an answer: ask again
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PollAnswer:
     """How one job stands; `code`, `message`, `capture` and `retry_after` as in SubmitAnswer."""
 

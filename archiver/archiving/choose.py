@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlsplit
 
 from archiver.model import Capture
+from archiver.records import record
 
 BEFORE_PUBLICATION = "before-publication"
 DISTANT = "distant"
@@ -23,7 +23,7 @@ ZONE_LEEWAY = timedelta(hours=24)
 _PARTIAL = re.compile(r"^\s*(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?(?!\d)")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """What a citation says about time: dates as written, and when we first saw it."""
 
@@ -32,7 +32,7 @@ class Wanted:
     first_seen: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """A capture with its distance from the wanted date (whole days, None without one)."""
 

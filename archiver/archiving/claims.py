@@ -7,19 +7,19 @@ judged like a capture of our own, then `judge_claim` gives the contract's word.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from archiver.archiving.addresses import CaptureAddress, capture_url, read_capture_url, read_stamp
 from archiver.archiving.answers import Playback, PlaybackAnswer
 from archiver.archiving.verify import Passed, verify
 from archiver.model import Capture, Claim, Finding
+from archiver.records import record
 from archiver.urls import capture_identity, parse_archive_url
 
 _REDIRECTED_AWAY = frozenset({"captured-redirect-home", "redirect-target-distant"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReadClaim:
     """A claim as read: `verdict` is set when reading decides, else it must be played.
 
@@ -87,7 +87,7 @@ def judge_claim(
     return Claim.REDIRECTS_ELSEWHERE if away else Claim.NOT_A_CAPTURE
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Nearest:
     """The real capture nearest to a claimed moment, and how far it is in whole days."""
 

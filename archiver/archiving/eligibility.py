@@ -5,9 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
-from archiver.urls import host_of, is_expiring, parse_archive_url
+from archiver.urls import host_of, is_expiring, parse_archive_url, parts_of
 
 # Addresses that are not even shown to an archive: the question itself would tell a stranger.
 SECRET = frozenset({"credentials-in-url", "private-address"})
@@ -34,7 +33,7 @@ def refusal(url: str, *, private_allowed: Sequence[str] = (), save_url: str = ""
     that itself runs on loopback (`save_url`) may be given the addresses that the operator's
     `private_allowed` (CIDR strings) names: it sees what this machine sees.
     """
-    authority = urlsplit(url).netloc if "://" in url else ""
+    authority = parts_of(url).netloc if "://" in url else ""
     if "@" in authority:
         return "credentials-in-url"
     if not is_public_host(host_of(url)) and not _is_allowed(url, private_allowed, save_url):

@@ -13,7 +13,6 @@ import os
 import secrets
 from base64 import b32encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Protocol
@@ -22,6 +21,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from archiver.clock import to_stamp
+from archiver.records import record
 
 OPEN = ".open"
 _PIECE = 256 * 1024
@@ -87,7 +87,7 @@ class Exchange(Protocol):
         """Return why the body is not whole, or ""."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Earlier:
     """An earlier record with the same payload, to which a revisit refers."""
 
@@ -95,7 +95,7 @@ class Earlier:
     captured_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StoredRecord:
     """A response (or revisit) as it stands in a file; `offset` and `length` in bytes."""
 

@@ -12,13 +12,14 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Protocol
 
 from archiver.archiving.answers import Trouble
 from archiver.clock import Clock, from_stamp, to_stamp
+from archiver.records import record
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 RESERVE = 0.2  # of the day, kept for on-demand and failing links (§9.2.5)
@@ -37,7 +38,7 @@ READS, SUBMITS = "reads", "submits"
 SLOTS, PER_MINUTE = "slots", "per-minute"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Breaker:
     """A pause of everything it covers, as stored: `until` None means until `mark` changes.
 
@@ -84,12 +85,12 @@ class Breaker:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Allowed:
     """It may be sent now."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WaitUntil:
     """Not before this moment; `is_pace` when only a per-minute pace says so (no budget)."""
 
@@ -116,7 +117,7 @@ class Limits(Protocol):
     def anonymous_daily(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Account:
     """What the archive said of the account (reference wayback §1.7); every figure optional."""
 
@@ -126,7 +127,7 @@ class Account:
     daily_limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Usage:
     """What has been used, counted from the stored attempts of one backend.
 
@@ -142,7 +143,7 @@ class Usage:
     account: Account | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DayBudget:
     """One backend's day: `limit` the smaller of setting and account, `renews_at` when it ends."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -24,6 +24,7 @@ from archiver.archiving.answers import ArchivedHop, Playback, PlaybackAnswer
 from archiver.archiving.verify import REDIRECT_WINDOW, SAME_MOMENT
 from archiver.archiving.wire import ArchiveWire, Failure, RawAnswer, retry_after
 from archiver.clock import Clock
+from archiver.records import record
 
 TIMEOUT = timedelta(seconds=60)
 BODY_LIMIT = 256 * 1024  # read so much, then close (reference wayback §4.3)
@@ -39,7 +40,7 @@ _ORIGINAL_LINK = re.compile(r"<([^<>]+)>\s*;\s*rel=\"?[^\";,]*\boriginal\b", re.
 _PREFIX = "x-archive-orig-"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Path:
     """How far a playback has come: where it stands, and the captured redirects behind it."""
 

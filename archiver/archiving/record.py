@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from archiver.clock import from_stamp, to_stamp
 from archiver.model import ArchiveState, Capture, Run
+from archiver.records import record
 
 
 class Phase(StrEnum):
@@ -29,7 +30,7 @@ class Phase(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArchiveRecord:
     """All that the pipeline knows of one link.
 

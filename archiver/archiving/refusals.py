@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+
+from archiver.records import record
 
 
 class Kind(StrEnum):
@@ -25,7 +26,7 @@ class Kind(StrEnum):
     EXCLUSION = "exclusion"  # the site does not want to be in this archive
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refusal:
     """One row: `again` is the first delay, `tries` how many failed tries in all.
 

@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +22,7 @@ from archiver.archiving.wire import ArchiveWire, Failure, RawAnswer, retry_after
 from archiver.clock import Clock
 from archiver.errors import ConfigurationError
 from archiver.model import Capture
+from archiver.records import record
 from archiver.urls import capture_identity
 
 STATUS_TIMEOUT = timedelta(seconds=30)
@@ -72,7 +73,7 @@ _TROUBLES: Mapping[str, Trouble] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AccountKeys:
     """The S3-style keys of an archive.org account; never shown."""
 

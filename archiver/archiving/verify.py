@@ -7,7 +7,6 @@ playback into an `Observation`, and the caller hands the finding back.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -21,6 +20,7 @@ from archiver.model import (
     PageFacts,
     Vantage,
 )
+from archiver.records import record
 from archiver.urls import capture_identity, is_home
 
 # Reference wayback §9.3, V2: the archive may round a moment.
@@ -49,7 +49,7 @@ class Passed(StrEnum):
     UNANSWERED = "unanswered"  # throttled or an outage: ask again
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verification:
     """The result, with a reason word; `retry_after` in seconds for `UNANSWERED`."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import ssl
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import yarl
+
+from archiver.records import record
 
 CONNECT_SECONDS = 10.0
 RETRY_AFTER_CAP = 3600  # reference wayback §5
@@ -35,7 +37,7 @@ class Failure(StrEnum):
     BROKEN = "broken"  # sent, the connection broke or the answer cannot be read
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RawAnswer:
     """One HTTP answer, or why there was none. Header names are in lower case.
 

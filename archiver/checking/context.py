@@ -8,7 +8,7 @@ strength. Everything is JSON, defaults are left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
@@ -17,6 +17,7 @@ from typing import Any
 from archiver.checking.belief import Known
 from archiver.clock import from_stamp, to_stamp
 from archiver.model import Finding, Hop, Observation, PageFacts, Strength, Vantage, Verdict
+from archiver.records import record
 
 # An opening is stored where a rule could read it again: on short pages, and in full only beside
 # a sibling's (design §5).
@@ -24,7 +25,7 @@ _SHORT_PAGE = 1500
 _STORED_OPENING = 300
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SiblingFacts:
     """The answer to a random address beside the cited one (design §5, "one probe")."""
 
@@ -53,7 +54,7 @@ class SiblingFacts:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GoodLook:
     """What a good look of this link saw: the measure for drift and for a sibling's likeness."""
 
@@ -71,7 +72,7 @@ class GoodLook:
         return cls(**_known_fields(cls, facts))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Context:
     """What else was known at the moment of a look.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 
 from archiver.checking.languages import (
@@ -22,6 +21,7 @@ from archiver.checking.languages import (
     SENTENCES,
 )
 from archiver.checking.titles import fold
+from archiver.records import record
 
 # Between noun and denial: at most this many words, or letters in scripts without spaces.
 _WORDS_BETWEEN = 9
@@ -39,7 +39,7 @@ _SENTENCE_WORDS = frozenset(
 _DENSE_LETTER = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u9fff]")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Grammar:
     """All rows, compiled, and found by a telling word of a denial: most texts have none."""
 

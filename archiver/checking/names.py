@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from aiohttp.abc import AbstractResolver
 
 from archiver.checking.address import PRIVATE_ADDRESS
 from archiver.model import Observation
+from archiver.records import record
 
 # Names that have existed for decades; any definite answer about one of them will do.
 OLD_NAMES = ("example.com", "iana.org", "wikipedia.org")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Forgery:
     """What a resolver invents for names that do not exist.
 

@@ -12,7 +12,7 @@ import asyncio
 import socket
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
 from archiver.checking.failures import LOCAL_TROUBLE
@@ -21,6 +21,7 @@ from archiver.checking.lanes import HostUnavailable, lane_of
 from archiver.checking.names import HONEST, Forgery
 from archiver.clock import Clock
 from archiver.model import Observation, PageFacts
+from archiver.records import record
 from archiver.urls import host_of, site_of
 
 # Reference checking §6, steps 2, 6 and 7.
@@ -50,7 +51,7 @@ class Label(StrEnum):
         return self in (Label.OFFLINE, Label.CAPTIVE_PORTAL)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ballot:
     """One look of a batch, as the vote sees it.
 
@@ -93,7 +94,7 @@ _NO_ANSWER = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Canaries:
     """What the canaries said: how many of those asked answered right, and whether it smells
     of a portal (plain ones answered wrongly while encrypted ones failed)."""
@@ -108,7 +109,7 @@ class Canaries:
         return self.asked > 0 and self.right >= min(2, self.asked)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Vote:
     """The batch's label, and the label of every look that is no evidence, by its index.
 

@@ -8,9 +8,10 @@ number.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
+
+from archiver.records import record
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -41,7 +42,7 @@ class CheckOptions(Protocol):
     def title_match(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Policy:
     """How much evidence is enough, and how often we look."""
 

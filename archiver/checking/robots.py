@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlsplit
+
+from archiver.records import record
 
 # RFC 9309 §2.5 asks for at least 500 KiB; rules beyond ours are not read.
 MAX_BYTES = 512 * 1024
@@ -19,7 +20,7 @@ _TOKEN = re.compile(r"^[A-Za-z_-]+")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Robots:
     """What a host said to robots, and when: its rules for us as (allow, pattern)."""
 

@@ -7,16 +7,16 @@ A sign belongs to a category; two signs of different categories are independent.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from archiver.checking import hosting, phrases, places
 from archiver.checking.case import Case
 from archiver.checking.signs import DEFAULT_PAGE, EMPTY_WIKI_PAGE, NOT_FOUND_CLASS, PARKING
 from archiver.checking.titles import fold
+from archiver.records import record
 from archiver.urls import is_home
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sign:
     """One sign: the reason it stands for, its category, and how much it weighs.
 
@@ -135,7 +135,7 @@ def collect_signs(case: Case) -> tuple[Sign, ...]:
     return tuple(sign for find in _SIGNS for sign in find(case))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Charge:
     """What the signs amount to: a reason, whether two independent ones agree, and all names."""
 

@@ -5,12 +5,12 @@ Here stand also the findings that are no looks of ours: the archive's answers an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from archiver.checking.policy import Policy
 from archiver.checking.schedule import next_look
 from archiver.model import Finding, Strength, Verdict
+from archiver.records import record
 
 ALIVE_ELSEWHERE = Finding(None, "alive-elsewhere", answered=False)
 NO_NEWER_CAPTURE = Finding(None, "no-newer-capture", answered=False)
@@ -21,7 +21,7 @@ MARK_CLEARED = Finding(None, "mark-cleared", answered=False)
 MARKED_IGNORED = Finding(None, "marked-ignored", answered=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Known:
     """What else was known when a look was settled; stored with the look, so that it replays.
 
@@ -37,7 +37,7 @@ class Known:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """One look to be settled, with its surroundings."""
 

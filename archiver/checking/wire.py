@@ -16,7 +16,6 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, cast
 
@@ -38,6 +37,7 @@ from archiver.checking.resolver import (
 from archiver.checking.tape import Tape, TapeTrouble
 from archiver.config import CheckSettings, NetworkSettings
 from archiver.errors import ConfigurationError
+from archiver.records import record
 from archiver.text import shown
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ BROKEN = frozenset({"empty-answer", "reset"})
 _EXPECTED = (TimeoutError, aiohttp.ClientError, OSError, ValueError)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """What a server said to one request; `broken` tells that its body ended too early.
 
@@ -87,7 +87,7 @@ class Answer:
     resolved: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failure:
     """Why there is no answer; `heard` tells whether any byte of one had come.
 

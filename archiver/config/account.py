@@ -8,20 +8,20 @@ collect them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from archiver.config.loading import FILE, Loaded
 from archiver.config.quantities import is_loopback
 from archiver.errors import ConfigurationError
+from archiver.records import record
 from archiver.text import shown
 
 ARCHIVE_HOST = "web.archive.org"
 _LARGEST_KEY = 256
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Keys:
     """A pair of account keys; never shows itself."""
 

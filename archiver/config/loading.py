@@ -10,7 +10,7 @@ import contextlib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -23,6 +23,7 @@ from archiver.config import catalogue, quantities
 from archiver.config.problems import SettingProblem, SettingProblems
 from archiver.config.sections import Settings, host_name
 from archiver.errors import ConfigurationError
+from archiver.records import record
 from archiver.text import shown
 
 SYSTEM_FILE = Path("/etc/archiver/archiver.toml")
@@ -33,7 +34,7 @@ _LARGEST_FILE = 1024 * 1024
 DEFAULT, FILE, ENVIRONMENT, COMMAND_LINE = "default", "file", "environment", "command line"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Loaded:
     """Settings together with where they came from.
 
@@ -78,7 +79,7 @@ class Loaded:
         return tuple((text, self.resolve("events.paths", text)) for text in paths)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Layer:
     """What one place sets: nested values, and for each option the place's exact name."""
 

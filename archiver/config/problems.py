@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from archiver.errors import ConfigurationError
+from archiver.records import record
 from archiver.text import shown
 
 _SECRET_NAME = re.compile(r"(?i)(secret|password|passwd|token|access_?key|credential)")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SettingProblem:
     """One thing that is wrong: which key, as found where, and why."""
 

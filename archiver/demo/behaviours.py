@@ -9,10 +9,11 @@ behaviour says, and the archive stand-in sees the same web without a socket.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 from urllib.parse import quote, unquote, urlsplit
+
+from archiver.records import record
 
 HTML = (("Content-Type", "text/html; charset=utf-8"),)
 Headers: TypeAlias = tuple[tuple[str, str], ...]
@@ -46,7 +47,7 @@ class Delivery(StrEnum):
     VERBATIM = "verbatim"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """An HTTP answer before it is put on the wire."""
 
@@ -61,7 +62,7 @@ class Answer:
         return next((value for key, value in self.headers if key.lower() == wanted), None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Visit:
     """One request as a behaviour sees it; `day` counts from the start of the rehearsal."""
 
@@ -83,7 +84,7 @@ class Visit:
         return f"{self.scheme}://{self.host}{self.target}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Address:
     """What a behaviour knows of the page that was cited."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from archiver.records import record
 
 
 class Certificate(StrEnum):
@@ -31,7 +32,7 @@ class Certificate(StrEnum):
     INCOMPLETE_CHAIN = "incomplete chain"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Signer:
     """An authority, or a certificate that signs itself."""
 

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from archiver.demo.sites import Site, crawl_time, slug
+from archiver.records import record
 
 Entry: TypeAlias = dict[str, Any]
 _PER_EVENT = 4
 _PUBLISHER_KEYS = ("publisher", "outlet", "publication")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Claim:
     """An `archive_url` as a maintainer may have written it: for a host, and how it comes out."""
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from archiver.records import record
+
 
 @dataclass(slots=True)
 class Served:
@@ -29,7 +31,7 @@ class Served:
         return f"{self.scheme}://{self.host}{self.target}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Violation:
     """Two requests to one host that overlapped (`gap` negative) or came too close, in seconds."""
 

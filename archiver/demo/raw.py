@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from archiver.demo.behaviours import Answer, Delivery, Fault
+from archiver.records import record
 
 HEAD_LIMIT = 64 * 1024
 ENDLESS_LIMIT = 64 * 1024 * 1024
 _CHUNK = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """The head of a request, as far as behaviours care."""
 
@@ -28,7 +28,7 @@ class Request:
     cookie: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pace:
     """How long bad servers take, in real seconds.
 

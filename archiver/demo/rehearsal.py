@@ -19,6 +19,7 @@ from archiver.demo.hosts import REHEARSAL_DAYS
 from archiver.demo.raw import Pace
 from archiver.demo.wayback import WaybackStandIn
 from archiver.demo.web import MisbehavingWeb
+from archiver.records import record
 from archiver.service.desk import Desk
 from archiver.service.once import Pass, one_pass
 from archiver.store import Store
@@ -60,7 +61,7 @@ formats = ["html", "json"]
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Told:
     """One line of the rehearsal's table."""
 

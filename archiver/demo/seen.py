@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urljoin
 
 from archiver.demo.behaviours import Fault, Outcome
+from archiver.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Seen:
     """One answer (one hop, redirects not followed), or why there was none.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -25,6 +24,7 @@ from archiver.demo.behaviours import (
     steady,
 )
 from archiver.demo.certificates import Certificate
+from archiver.records import record
 
 PUBLISHERS = (
     "Harbour Ledger",
@@ -48,7 +48,7 @@ def agrees(expected: str, verdict: str, reason: str) -> bool:
     return verdict in verdicts.split("|") and wanted in ("", reason)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Site:
     """One row: a cited page that misbehaves in one way.
 

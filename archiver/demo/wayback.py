@@ -22,6 +22,7 @@ from multidict import CIMultiDict
 from archiver.clock import Clock
 from archiver.demo.seen import Seen
 from archiver.demo.wayback_memory import FIELDS, ArchiveMemory, StoredCapture
+from archiver.records import record
 
 See = Callable[[str], Awaitable[Seen]]
 
@@ -53,7 +54,7 @@ EXCLUSION = (
 NOT_ARCHIVED = "<html><body>The Wayback Machine has not archived that URL.</body></html>"
 
 
-@dataclass(frozen=True)
+@record
 class Scripted:
     """An answer the stand-in was told to give.
 
@@ -73,7 +74,7 @@ class Scripted:
         return cls(status, json.dumps(value), "application/json")
 
 
-@dataclass(frozen=True)
+@record
 class Request:
     """One request the stand-in got; `authorized` says whether it carried keys, never which."""
 

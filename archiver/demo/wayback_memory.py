@@ -9,15 +9,17 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
+
+from archiver.records import record
 
 FIELDS = ("urlkey", "timestamp", "original", "mimetype", "statuscode", "digest", "length")
 STAMP = "%Y%m%d%H%M%S"
 
 
-@dataclass(frozen=True)
+@record
 class StoredCapture:
     """One capture. `indexed_at` is when the index shows it, `played` whether it still plays."""
 

@@ -12,7 +12,6 @@ import socket
 import ssl
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -31,9 +30,10 @@ from archiver.demo.names import LOOPBACK, Door, Resolver
 from archiver.demo.raw import HEAD_LIMIT, ORDINARY_PACE, Pace, deliver, read_request
 from archiver.demo.seen import Seen, seen_by_crawler
 from archiver.demo.sites import Site, crawl_time
+from archiver.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Crawl:
     """Somebody else's crawl of a cited page: when, and what it got."""
 

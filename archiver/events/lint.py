@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from archiver.events.read import ReadFile, cross_file_problems
 from archiver.model import Event, Level, Problem
+from archiver.records import record
 from archiver.text import shown
 
 MAX_SHOWN_PATH = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LintReport:
     """How much was read, and every problem found, by file and line.
 

@@ -6,7 +6,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from archiver.events.find import FoundFile
 from archiver.events.front_matter import read_front_matter
@@ -15,12 +14,13 @@ from archiver.events.shape import shape
 from archiver.events.tree import Document
 from archiver.events.yaml_tree import read_yaml
 from archiver.model import Citation, Event, Problem
+from archiver.records import record
 from archiver.text import shown
 
 MAX_FILE = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReadFile:
     """What one event file says, and what is wrong with it."""
 
@@ -30,7 +30,7 @@ class ReadFile:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Format:
     """How files of one suffix are read; `many`: a list of events is allowed."""
 

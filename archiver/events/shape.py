@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from archiver.events.claims import claim_problems
 from archiver.events.dates import is_date, proposed_date
 from archiver.events.tree import Document, MappingNode, Node, ScalarNode, SequenceNode
 from archiver.model import Citation, Event, Problem
+from archiver.records import record
 from archiver.text import shown
 from archiver.urls import Address, BadAddress, is_tracking, parse_archive_url, read_address
 
@@ -34,7 +34,7 @@ _NEXT_STEP = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shaped:
     """The events of one file with their citations and all problems of the file."""
 

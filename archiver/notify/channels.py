@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from archiver.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Parcel:
     """What is sent: bytes of JSON (UTF-8), and the id by which a second copy is known."""
 
@@ -15,7 +16,7 @@ class Parcel:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outcome:
     """How one sending ended: `trouble` is None when it arrived, else a few plain words.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from archiver.clock import to_stamp
 from archiver.notify.channels import Parcel
 from archiver.reasons import advice, in_words
+from archiver.records import record
 from archiver.text import shown
 
 SCHEMA = 1
@@ -70,7 +70,7 @@ _STATES: Mapping[str, tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Notice:
     """One link worth telling of, with the first place that cites it (None when unknown)."""
 
@@ -88,7 +88,7 @@ class Notice:
     citations: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Digest:
     """One message: `body` is the JSON that goes out, at most half a MiB, mostly a few KiB."""
 

@@ -7,7 +7,6 @@ Jinja2 escapes everything; texts come from `view`, where every string from outsi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from archiver.model import ArchiveState, Row
+from archiver.records import record
 from archiver.reporting import view
 from archiver.reporting.charts import ORDER, host_bars, stacked, summary, year_bars
 from archiver.reporting.measures import among_decided, bounds, decided, percent, proven, wilson
@@ -30,7 +30,7 @@ QUIET_ROWS = 2_000
 _CHUNK = 200
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Section:
     """A list of citations on the page; `left` is how many more there are."""
 
@@ -42,7 +42,7 @@ class Section:
     left: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """A line of a plain list: where or when, what, and an address that may be a link."""
 
@@ -174,7 +174,7 @@ def _suspects(data: ReportData) -> Section | None:
     return section if section.number else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lines:
     """A plain list, cut at the page's limit."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from archiver.model import Row, Verdict
+from archiver.records import record
 from archiver.reporting.measures import percent
 
 ORDER = (
@@ -28,7 +28,7 @@ _SMALLEST = 1.2
 _LABEL_ROOM = 9.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Segment:
     """One part of a stacked bar; `label` is empty where it would not fit."""
 
@@ -40,7 +40,7 @@ class Segment:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bar:
     """A row of a table with its bar; `numbers` has the row's own columns."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
+from archiver.records import record
 from archiver.reporting import (
     as_atom,
     as_badge,
@@ -20,7 +20,7 @@ from archiver.reporting import (
 from archiver.reporting.report import ReportData
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Format:
     """A report format: its file extension without a dot, how it is made, its media type."""
 

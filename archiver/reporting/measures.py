@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from archiver.model import ALIVE, ArchiveState, Verdict
+from archiver.records import record
 
 # The 97.5 % point of the normal distribution, for two-sided intervals of 95 %.
 Z = 1.959963984540054
@@ -19,7 +20,7 @@ Z = 1.959963984540054
 Interval = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Counts:
     """What was counted; the unit of all but `citations`, `problems` and `events*` is the link.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
+from archiver.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class LastRun:
     """The newest run that ended with an outcome: when, and how many seconds it took."""
 
@@ -16,7 +18,7 @@ class LastRun:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DutyFigures:
     """One duty of the daemon: its interval in seconds, and when it last got forward."""
 
@@ -25,7 +27,7 @@ class DutyFigures:
     moved_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Operations:
     """Figures of the running service, gathered by `service`; counts are since the beginning.
 

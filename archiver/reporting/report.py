@@ -7,12 +7,12 @@ holds all rows: whoever makes the data hands in callables that give fresh iterat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Any, Protocol
 
 from archiver.model import Claim, Row, Verdict
+from archiver.records import record
 from archiver.reporting.operations import Operations
 
 STATUS_COLUMNS = (
@@ -33,7 +33,7 @@ def no_rows() -> Iterable[Row]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FirstSweep:
     """What an honest first-day page says: how far we are, and from when verdicts are firm.
 
@@ -53,7 +53,7 @@ class FirstSweep:
     played_back_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReportData:
     """Everything a report says, as `service` hands it in.
 

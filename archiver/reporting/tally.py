@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from archiver.model import ArchiveState, Row, Verdict
+from archiver.records import record
 from archiver.reporting.measures import Counts
 from archiver.reporting.report import MendingGroup, mending_group
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tally:
     """The counts of all rows, and the rows of `by_year` (contract §4), oldest first."""
 

@@ -7,11 +7,11 @@ decided, and where every string from outside passes `shown()`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, takewhile
 
 from archiver.model import Level, Row
+from archiver.records import record
 from archiver.reporting.measures import bounds, percent
 from archiver.reporting.report import FirstSweep, MendingGroup, ReportData, mending_group
 from archiver.reporting.wording import (
@@ -29,7 +29,7 @@ from archiver.text import shown
 from archiver.urls import host_of
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RowView:
     """A citation in words. `href` and `capture_href` are empty unless safe to be links."""
 
@@ -108,7 +108,7 @@ def _capture_name(row: Row) -> str:
     return f"Capture of {day:%Y-%m-%d}" if day else f"Capture at {shown(host_of(url))}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GroupText:
     """How a mending group is introduced."""
 

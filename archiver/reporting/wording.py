@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from archiver.clock import from_stamp
 from archiver.model import ArchiveState, Claim, Row, Verdict
 from archiver.reasons import advice, in_words
+from archiver.records import record
 from archiver.reporting.report import has_good_claim
 from archiver.text import shown
 
@@ -163,7 +163,7 @@ _CLAIM_WORDS: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NextStep:
     """What a person does next: a sentence, and the line or command to paste, if there is one."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
@@ -29,6 +29,7 @@ from archiver.checking.rules import case_wants_probe, judge, judge_case, vouches
 from archiver.checking.tape import Tape
 from archiver.clock import from_stamp
 from archiver.model import ALIVE, OFFLINE, Finding, Observation
+from archiver.records import record
 from archiver.service.desk import Desk
 from archiver.service.facts import look_facts
 from archiver.service.online import Watch
@@ -42,7 +43,7 @@ _PROBE_HOLDS = timedelta(days=30)
 _BUSY_HOST = timedelta(minutes=10)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Seen:
     """One link with what was seen of it, and what that says as long as nobody doubts it."""
 
@@ -53,7 +54,7 @@ class Seen:
     carries_title: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Busy:
     """One link whose host may not be asked before `until`; nothing was sent."""
 

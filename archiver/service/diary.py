@@ -10,13 +10,14 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from archiver.clock import Clock, from_stamp, to_stamp
 from archiver.config import ScheduleSettings
 from archiver.errors import ArchiverError, DatabaseUnusable
+from archiver.records import record
 from archiver.service.desk import Progress
 from archiver.store.journal import Journal
 
@@ -31,7 +32,7 @@ _KEPT_EVERY_SECONDS = 60.0
 _current: ContextVar[str | None] = ContextVar("duty", default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """One duty: is it at work, since when, when it last got forward, and its last trouble.
 

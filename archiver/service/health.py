@@ -7,7 +7,7 @@ a person should know although the service does its work is a *note* (reference o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from archiver.clock import from_stamp, to_stamp
 from archiver.config import Settings
 from archiver.errors import DatabaseUnusable
+from archiver.records import record
 from archiver.service.breakers import Breakers
 from archiver.service.desk import Desk
 from archiver.service.diary import DUTIES, Entries, Entry, stored_entries
@@ -30,7 +31,7 @@ PASS_INTERVAL = timedelta(days=1)
 _SLACK = timedelta(minutes=2)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reason:
     """One reason or note: a stable kebab-case word and a sentence for a person."""
 
@@ -38,7 +39,7 @@ class Reason:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Facts:
     """What is known of the service at one moment.
 
@@ -58,7 +59,7 @@ class Facts:
     pauses: Mapping[str, tuple[str, datetime | None]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Health:
     """The verdict over the service: ready when there is no reason against it."""
 

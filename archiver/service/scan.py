@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from archiver.events.find import FileStamp, FoundFile, find_files
 from archiver.events.read import cross_file_problems, read_file
+from archiver.records import record
 from archiver.service.desk import Desk, log
 from archiver.store import Removals, ScannedFile
 
@@ -15,7 +16,7 @@ _BATCH = 50
 _NO_STAMP = FileStamp(-1, -1, -1)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scan:
     """What a scan found: files seen, files read anew, and what was taken out or held back."""
 

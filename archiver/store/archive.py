@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from archiver.clock import to_stamp
 from archiver.model import ArchiveState, Belief, Capture, Claim
+from archiver.records import record
 from archiver.store.codec import read_belief
 from archiver.store.database import Database
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArchiveTask:
     """One link whose archived copies are to be looked after.
 
@@ -37,7 +37,7 @@ class ArchiveTask:
     requested: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Progress:
     """Where a link's archiving stands after a step."""
 

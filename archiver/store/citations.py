@@ -9,12 +9,12 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from archiver.clock import to_stamp
 from archiver.model import Citation, Claim, Event, Problem
+from archiver.records import record
 from archiver.store.database import Database
 from archiver.urls import Address
 
@@ -28,7 +28,7 @@ Stamp = tuple[int, int, int]
 _FORGOTTEN = -2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ScannedFile:
     """One event file as it was read: its key, its stamp (size, mtime_ns, inode) and content."""
 
@@ -39,7 +39,7 @@ class ScannedFile:
     problems: Sequence[Problem]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Removals:
     """What a scan took out of the current views, and what it held back."""
 

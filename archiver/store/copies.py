@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from archiver.clock import to_stamp
+from archiver.records import record
 from archiver.store.database import Database
 
 # A page that could not be copied three times after good looks is left alone.
 _TRIES = 3
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CopiedRecord:
     """One response or revisit in a file; `is_page` marks the one at the end of the redirects."""
 

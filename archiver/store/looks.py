@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from archiver.clock import to_stamp
 from archiver.model import Belief, Finding, Observation, Vantage
+from archiver.records import record
 from archiver.store.codec import as_json, belief_text, read_belief
 from archiver.store.database import Database
 
@@ -22,7 +23,7 @@ from archiver.store.database import Database
 CLAIM_LIFETIME = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KnownLink:
     """What the store knows of a link when it is about to be looked at.
 
@@ -48,7 +49,7 @@ class KnownLink:
     as_stored: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RecordedLook:
     """One look with all that follows from it."""
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from archiver.clock import to_stamp
+from archiver.records import record
 from archiver.store.database import Database
 
 # Contract §2, archive states: those in which there is no copy to rely on, and no work under way.
@@ -69,7 +69,7 @@ SELECT n.occasion, l.url, l.verdict, l.reason, l.verdict_since AS since, l.archi
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class News:
     """How many links are news, by occasion, and the first of them."""
 

@@ -9,10 +9,11 @@ stretch stay.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 
 from archiver.clock import to_stamp
+from archiver.records import record
 from archiver.store.database import Database
 
 # Links looked through at a time, and rows of one transaction.
@@ -62,7 +63,7 @@ SELECT id FROM (
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pruned:
     """How many rows went."""
 

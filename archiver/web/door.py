@@ -14,11 +14,11 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archiver.config.quantities import is_loopback
 from archiver.errors import ConfigurationError
+from archiver.records import record
 from archiver.text import shown
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _LARGEST_TOKEN = 1024
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::([0-9]{1,5}))?")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Door:
     """Whom to answer. `token` is the SHA-256 of the token, None where none is wanted."""
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import TypeVar
 
 from aiohttp import web
 
 from archiver.errors import ArchiverError, CannotWork
+from archiver.records import record
 from archiver.reporting.formats import PROMETHEUS_MEDIA_TYPE
 from archiver.service.desk import Desk
 from archiver.service.diary import Diary
@@ -42,7 +43,7 @@ _SHUTDOWN_SECONDS = 2.0
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Listening:
     """An open server: the application, its listener, and its exchangeable door."""
 

@@ -57,6 +57,11 @@ def test_an_archive_on_this_machine_may_see_what_the_operator_allows() -> None:
     assert refusal(lan, private_allowed=allowed, save_url=LOOPBACK) == "private-address"
 
 
+def test_a_host_that_python_refuses_to_split_is_never_submitted() -> None:
+    # "care of" becomes "c/o" under NFKC, which urlsplit answers with an error.
+    assert refusal("http://\u2105/page") == "private-address"
+
+
 @given(st.text(max_size=60))
 def test_refusal_is_total(text: str) -> None:
     refusal("http://" + text.replace("[", "").replace("]", ""))

@@ -30,6 +30,9 @@ WINDOW = 1000
 BATCH = 200
 BATCH_SECONDS = 10.0
 _TICK_SECONDS = 0.25
+# How long what was due is taken to be due still. What another process looks at within this second
+# is looked at twice, which harms nobody; asking for every link costs as much as judging it.
+_DUE_SECONDS = 1.0
 # When to try again to store looks that the database did not take.
 _AGAIN_SECONDS = 2.0
 # Thousands of small objects live as long as the window; looking for cycles among them at
@@ -152,6 +155,9 @@ class _Round:
         self._tasks: set[asyncio.Task[None]] = set()
         self._seen: list[Seen] = []
         self._begun: set[int] = set()
+        # Claimed, not begun, and due when we last asked.
+        self._due: set[int] = set()
+        self._asked_at = self._desk.clock.monotonic()
         self._trouble: CannotWork | None = None
         self._since = time.monotonic()
         self._news = asyncio.Event()
@@ -170,7 +176,9 @@ class _Round:
                 left = None if left is None else left - len(claimed)
                 more = bool(claimed) and left != 0
                 self._fewest = WINDOW - SLICE if more else 0
-                self._start(self._allowed(claimed))
+                allowed = self._allowed(claimed)
+                self._due.update(link.link_id for link in allowed)
+                self._start(allowed)
             await self._wait()
             if self._ended:
                 return
@@ -229,13 +237,20 @@ class _Round:
 
         What a person, or another process, had looked at meanwhile is not due any more.
         """
-        if not self._for_a_person:
-            now = self._desk.clock.now()
-            if link_id in self._checking.in_hand or not self._desk.store.looks.is_due(link_id, now):
-                return False
+        if not self._for_a_person and not self._is_due(link_id):
+            return False
         self._checking.in_hand.add(link_id)
         self._begun.add(link_id)
         return True
+
+    def _is_due(self, link_id: int) -> bool:
+        clock = self._desk.clock
+        if not 0 <= clock.monotonic() - self._asked_at < _DUE_SECONDS:
+            self._due = self._desk.store.looks.still_due(self._due, clock.now())
+            self._asked_at = clock.monotonic()
+        due = link_id in self._due and link_id not in self._checking.in_hand
+        self._due.discard(link_id)
+        return due
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -103,13 +103,14 @@ class Looks:
             )
         return self.known([row[0] for row in rows])
 
-    def is_due(self, link_id: int, now: datetime) -> bool:
-        """Say whether a link that was claimed as due still is: nobody looked at it meanwhile."""
-        found = self._database.value(
-            "SELECT 1 FROM links WHERE id = ? AND cited = 1 AND next_look_at <= ?",
-            [link_id, to_stamp(now)],
+    def still_due(self, link_ids: Iterable[int], now: datetime) -> set[int]:
+        """Return which of these links, claimed as due, still are: nobody looked meanwhile."""
+        found = self._database.rows(
+            "SELECT id FROM links WHERE id IN (SELECT value FROM json_each(?))"
+            " AND cited = 1 AND next_look_at <= ?",
+            [json.dumps(list(link_ids)), to_stamp(now)],
         )
-        return found is not None
+        return {row[0] for row in found}
 
     def known(self, link_ids: Sequence[int]) -> list[KnownLink]:
         """Return what is known of links, in the order of their ids."""

@@ -39,6 +39,8 @@ _CANARIES = 4
 # Links that stand in for canaries may die themselves: fewer than three decide nothing.
 _FEWEST_STAND_INS = 3
 _ANSWER_HOLDS_SECONDS = 60.0
+# That there is no canary holds so long: to look for stand-ins reads every link.
+_NONE_HOLDS_SECONDS = 5.0
 _RESOLVER_SECONDS = 10.0
 # A few tell already that not every name leads to one place.
 _MOST_ADDRESSES = 64
@@ -109,19 +111,21 @@ class Watch:
     async def _ask(self, batch: Sequence[Seen], forgery: Forgery) -> Canaries | None:
         """Ask the configured canaries, else links that were fine; None when there are none."""
         now = self._desk.clock.monotonic()
-        if self._canaries is not None and now - self._asked_at < _ANSWER_HOLDS_SECONDS:
+        holds = _NONE_HOLDS_SECONDS if self._canaries is None else _ANSWER_HOLDS_SECONDS
+        if now - self._asked_at < holds:
             return self._canaries
-        urls = list(self._desk.settings.check.canaries)
-        if not urls:
-            hosts = {seen.link.host for seen in batch}
-            urls = self._desk.store.looks.canaries(hosts, _CANARIES)
-            if len(urls) < _FEWEST_STAND_INS:
-                return None
-        if not urls:
-            return None
-        self._canaries = await ask_canaries(self._fetcher, urls, self._desk.clock, forgery)
+        urls = self._desk.settings.check.canaries or self._stand_ins(batch)
+        self._canaries = (
+            await ask_canaries(self._fetcher, urls, self._desk.clock, forgery) if urls else None
+        )
         self._asked_at = self._desk.clock.monotonic()
         return self._canaries
+
+    def _stand_ins(self, batch: Sequence[Seen]) -> list[str]:
+        """Return links of other hosts that were fine lately, or none when they are too few."""
+        hosts = {seen.link.host for seen in batch}
+        urls = self._desk.store.looks.canaries(hosts, _CANARIES)
+        return urls if len(urls) >= _FEWEST_STAND_INS else []
 
     async def _resolver_answers(self, ballots: Sequence[Ballot]) -> bool:
         """Ask the resolver for well-known names, only when every look failed at names."""
@@ -177,7 +181,7 @@ class Watch:
             return
         self._forgery = found
         # What a canary said is worth nothing if it was the forger who said it.
-        self._canaries = None
+        self._canaries, self._asked_at = None, float("-inf")
         if found.addresses:
             log.warning(
                 "the resolver leads names that do not exist to %s: looks that end there count"

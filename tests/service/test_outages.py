@@ -457,6 +457,26 @@ async def test_canaries_tell_a_partial_outage_from_being_offline(tmp_path: Path)
         assert daemon.service.count("SELECT count(*) FROM changes WHERE to_verdict = 'dead'") == 0
 
 
+async def test_canaries_are_asked_again_when_it_turns_out_that_a_forger_may_have_answered(
+    tmp_path: Path,
+) -> None:
+    resolver, canary = Forging(), Site("canary.example", "A page", ALIVE, "", "", "")
+    check = f'canaries = ["{canary.url}"]'
+    async with (
+        lived_a_fortnight(tmp_path, [canary], resolver=resolver, check=check) as daemon,
+        Checking(daemon.service.desk) as checking,
+    ):
+        asked = []
+        for forges in (False, False, True):
+            resolver.forges = forges
+            before = resolver.asked.count(canary.host)
+            checking.watch._forgery_asked_at = float("-inf")
+            await checking.watch._ask((), await checking.watch.forgery())
+            asked.append(resolver.asked.count(canary.host) - before)
+        # The second answer holds a minute, until what it is worth is known better.
+        assert [count > 0 for count in asked] == [True, False, True]
+
+
 async def test_where_names_are_forged_a_missing_name_proves_nothing(tmp_path: Path) -> None:
     resolver = Forging()
     sites = pages(Weather(), 4)

@@ -4,13 +4,12 @@ The text is cut into runs of about four words at boundaries that depend on the c
 an insertion disturbs only the run it falls into. Reference linkrot §4 measured overlapping
 shingles; runs tell documents apart as well (measured on real articles in
 `benchmarks/soft404.py`) at a tenth of the cost, and the cost decides: every good look keeps a
-fingerprint. All loops below run inside C: over the runs, or over whole numbers as wide as all
-hashes together.
+fingerprint. All loops below run inside C: over the runs, or over whole numbers with a byte for
+every run.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from array import array
 from binascii import crc32
@@ -21,50 +20,64 @@ SHORTEST = 500
 LONGEST = 10_000
 # Fewer runs than this make the bits a lottery.
 _FEWEST_RUNS = 12
+# Begins every fingerprint made as below: those made otherwise cannot be compared with it.
+_METHOD = "r"
 
-# A word whose last UTF-8 byte is in this class (about a quarter in any script) ends its run.
-_ENDS = b"".join(re.escape(bytes((byte,))) for byte in range(0x30, 0xC0) if byte % 4 == 3)
-_SPACED = re.compile(b" (?<=[" + _ENDS + b"] )")
-# Scripts without spaces, three bytes a character: one in eight ends a run.
-_DENSE_ENDS = b"".join(re.escape(bytes((byte,))) for byte in range(0x80, 0xC0) if byte % 8 == 3)
-_DENSE = re.compile(b"(?<=[\xe0-\xed][\x80-\xbf][" + _DENSE_ENDS + b"])")
-# A factor that spreads 32 bits of checksum over 64 (the golden ratio, odd).
-_SPREAD = 0x9E3779B1
+# No byte of UTF-8: stands for all that may end a run, so that one search finds every end.
+_MARK = b"\xff"
+
+
+def _marking(ends: bytes) -> bytes:
+    return bytes.maketrans(ends, _MARK * len(ends))
+
+
+# A word whose last byte is one of these (about a quarter in any script) ends its run.
+_SPACED = _marking(bytes(byte for byte in range(0x30, 0xC0) if byte % 4 == 3)), _MARK + b" "
+# Scripts without spaces, mostly three bytes a character: about every eighth ends a run.
+_DENSE = _marking(bytes(byte for byte in range(0x80, 0xC0) if byte % 16 == 3)), _MARK
+# A run's checksum has 32 bits. The other 32 are its bytes replaced by their inverses modulo 257:
+# a permutation that is far from linear.
+_INVERSES = bytes(pow(byte + 1, -1, 257) - 1 for byte in range(256))
+# One bit of every byte, for as many runs as the longest text can have.
+_BITS = tuple(int.from_bytes(bytes((1 << bit,)) * (4 * LONGEST + 1), "little") for bit in range(8))
+# The bytes of a number in memory, lowest first.
+_LOWEST_FIRST = range(4) if sys.byteorder == "little" else range(3, -1, -1)
 
 
 def fingerprint(text: str) -> str:
-    """Return 16 hex digits for a text of one-space-separated words, or "" for too little text.
+    """Return 17 characters for a text of one-space-separated words, or "" for too little text.
 
     `text` is the page's main text; it is compared in lower case, digits kept.
     """
     if len(text) < SHORTEST:
         return ""
     data = text[:LONGEST].lower().encode("utf-8", "replace")
-    boundary = _SPACED if data.count(b" ") * 16 > len(data) else _DENSE
-    runs = boundary.split(data)
+    marking, end = _SPACED if data.count(b" ") * 16 > len(data) else _DENSE
+    runs = data.translate(marking).split(end)
     if len(runs) < _FEWEST_RUNS:
         return ""
-    # One 64-bit lane per run; the product of two 32-bit numbers never leaves its lane.
-    checksums = array("Q", map(crc32, runs)).tobytes()
-    lanes = int.from_bytes(checksums, sys.byteorder) * _SPREAD
-    return f"{_majority(lanes.to_bytes(8 * len(runs), sys.byteorder), len(runs)):016x}"
+    checksums = array("I", map(crc32, runs)).tobytes()
+    columns = [checksums[position::4] for position in _LOWEST_FIRST]
+    columns += [column.translate(_INVERSES) for column in columns]
+    return f"{_METHOD}{_majority(columns, len(runs)):016x}"
 
 
-def _majority(hashes: bytes, count: int) -> int:
-    """Return the 64 bits that more than half of the 64-bit hashes have set."""
-    ones = int.from_bytes(b"\x01" * count, "little")
+def _majority(columns: list[bytes], count: int) -> int:
+    """Return the 64 bits that more than half of the runs have set; a column has a byte of each."""
     half = count // 2
     result = 0
-    for position in range(8):
-        column = int.from_bytes(hashes[position::8], "little")
-        for bit in range(8):
-            if ((column >> bit) & ones).bit_count() > half:
-                result |= 1 << (8 * position + bit)
+    for column in columns:
+        number = int.from_bytes(column, "little")
+        for bit in _BITS:
+            result = result << 1 | ((number & bit).bit_count() > half)
     return result
 
 
 def distance(one: str, other: str) -> int | None:
-    """Return in how many of 64 bits two fingerprints differ, or None when either is missing."""
-    if not one or not other:
+    """Return in how many of 64 bits two fingerprints differ.
+
+    None when one is missing, or was made by another version in another way.
+    """
+    if not (one.startswith(_METHOD) and other.startswith(_METHOD)):
         return None
-    return (int(one, 16) ^ int(other, 16)).bit_count()
+    return (int(one[1:], 16) ^ int(other[1:], 16)).bit_count()

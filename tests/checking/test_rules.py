@@ -424,7 +424,7 @@ PAGES = st.builds(
     ).map(tuple),
     is_article=st.booleans(),
     text_length=st.sampled_from((0, 20, 300, 1499, 1500, 4000, 90000)),
-    fingerprint=st.sampled_from(("", fingerprint(PROSE), "00000000ffffffff")),
+    fingerprint=st.sampled_from(("", fingerprint(PROSE), "r00000000ffffffff")),
     truncated=st.booleans(),
     kind=st.sampled_from(("html", "text", "binary", "empty", "new-kind")),
 )

@@ -55,8 +55,10 @@ _SILENCE = 15.0
 # §9.3; reference perf §1).
 _KEPT_SECONDS = 5.0
 # Connections at rest are counted by nobody else, and 10,000 hosts asked in five seconds would
-# leave 10,000 of them open (reference perf §1).
+# leave 10,000 of them open (reference perf §1). Never more than a third of what may be open:
+# where the limit is 1,024, requests in flight, the database and the log need the rest.
 _MOST_OPEN = 1000
+_SHARE_OPEN = 3
 # An encrypted one holds a read buffer of 256 KiB, in use or not (reference perf §1).
 _MOST_ENCRYPTED = 64
 # Above this many seconds asyncio's timers are rounded to whole seconds by aiohttp.
@@ -142,7 +144,7 @@ class _HearingHandler(ResponseHandler):
             exchange.resolved = self._resolved
             self._exchange = exchange
         too_many_encrypted = self._encrypted and self._wire.encrypted > _MOST_ENCRYPTED
-        if too_many_encrypted or self._wire.connections > _MOST_OPEN:
+        if too_many_encrypted or self._wire.connections > self._wire.most_open:
             self.force_close()
         super().set_response_params(**limits)
 
@@ -163,13 +165,15 @@ class _HearingHandler(ResponseHandler):
         super().data_received(data)
 
 
-def raise_descriptor_limit(wanted: int = 65_536) -> None:
-    """Raise the soft limit of open files towards the hard one (reference perf §1)."""
+def raise_descriptor_limit(wanted: int = 65_536) -> int:
+    """Raise the soft limit of open files towards the hard one; return it (reference perf §1)."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     goal = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < goal:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (goal, hard))
+            return goal
+    return wanted if soft == resource.RLIM_INFINITY else soft
 
 
 def trust(ca_file: str) -> ssl.SSLContext:
@@ -234,9 +238,10 @@ class Wire:
         self._kept: aiohttp.ClientSession | None = None
         self.connections = 0
         self.encrypted = 0
+        self.most_open = _MOST_OPEN
 
     async def __aenter__(self) -> Wire:
-        raise_descriptor_limit()
+        self.most_open = min(_MOST_OPEN, raise_descriptor_limit() // _SHARE_OPEN)
         self._trusting = trust(self._ca_file)
         self._trustless = _no_trust()
         inner = self._inner_resolver or SystemResolver()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -220,3 +222,32 @@ def test_the_limit_of_open_files_is_raised_and_never_lowered() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == raised
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+_MANY_HOSTS = """
+import asyncio, resource
+from tests.checking.servers import OK, Names, RawServer, fetching, look
+
+async def linger(connection):
+    await connection.send(OK)
+    await connection.reader.read()
+
+async def main():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+    async with RawServer(linger) as server:
+        hosts = [f"h{number}.example.com" for number in range(150)]
+        names = Names({host: [("127.0.0.1", server.port)] for host in hosts})
+        async with fetching(resolver=names) as fetcher:
+            seen = [await look(fetcher, f"http://{host}/x") for host in hosts]
+            print({(one.status, one.error) for one in seen}, fetcher.wire.connections)
+
+asyncio.run(main())
+"""
+
+
+def test_where_few_files_may_be_open_few_connections_are_kept() -> None:
+    # Client and server share the 256: a connection takes two of them.
+    command = [sys.executable, "-c", _MANY_HOSTS]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert told.stdout.startswith("{(200, None)} "), told.stderr
+    assert 60 <= int(told.stdout.split()[-1]) <= 86

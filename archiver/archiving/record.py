@@ -14,7 +14,7 @@ from typing import Any
 
 from archiver.clock import from_stamp, to_stamp
 from archiver.model import ArchiveState, Capture, Run
-from archiver.records import record
+from archiver.records import differing, record
 
 
 class Phase(StrEnum):
@@ -91,11 +91,8 @@ class ArchiveRecord:
 
 def to_json(record: ArchiveRecord) -> str:
     """Write a record as one JSON object holding only what differs from a new one."""
-    empty = ArchiveRecord()
-    values = {each.name: getattr(record, each.name) for each in fields(record)}
     return json.dumps(
-        {name: _plain(value) for name, value in values.items() if value != getattr(empty, name)},
-        ensure_ascii=False,
+        {name: _plain(value) for name, value in differing(record)}, ensure_ascii=False
     )
 
 

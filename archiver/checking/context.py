@@ -7,17 +7,14 @@ strength. Everything is JSON, defaults are left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
-from operator import attrgetter
 from typing import Any
 
 from archiver.checking.belief import Known
 from archiver.clock import from_stamp, to_stamp
 from archiver.model import Finding, Hop, Observation, PageFacts, Strength, Vantage, Verdict
-from archiver.records import record
+from archiver.records import differing, record
 
 # An opening is stored where a rule could read it again: on short pages, and in full only beside
 # a sibling's (design §5).
@@ -223,22 +220,9 @@ def known_from_facts(facts: Mapping[str, Any]) -> Known:
     return Known(**values)
 
 
-@lru_cache(maxsize=16)
-def _defaults(kind: Any) -> tuple[tuple[str, ...], tuple[Any, ...], Callable[[Any], Any]]:
-    """Return the names of a record's fields, their defaults, and what reads all of them."""
-    names = tuple(entry.name for entry in fields(kind))
-    return names, tuple(entry.default for entry in fields(kind)), attrgetter(*names)
-
-
 def _compact(value: Any) -> dict[str, Any]:
-    """Return a frozen record as a dictionary of what differs from its defaults."""
-    kind: Any = type(value)
-    names, defaults, read = _defaults(kind)
-    return {
-        name: _plain(item)
-        for name, item, default in zip(names, read(value), defaults, strict=True)
-        if item is not default and item != default
-    }
+    """Return a record as a dictionary of what differs from its defaults."""
+    return {name: _plain(item) for name, item in differing(value)}
 
 
 def _plain(item: Any) -> Any:
@@ -250,5 +234,4 @@ def _plain(item: Any) -> Any:
 
 
 def _known_fields(kind: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
-    names = _defaults(kind)[0]
-    return {name: value for name, value in facts.items() if name in names}
+    return {name: value for name, value in facts.items() if name in kind.__dataclass_fields__}

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
-from operator import attrgetter
 from typing import Any
 
 from archiver.clock import from_stamp, to_stamp
 from archiver.model import Belief, Run, Verdict
+from archiver.records import differing
 
 # Made once: `json.dumps` with arguments of its own builds an encoder for every call.
 as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -32,7 +32,7 @@ _COUNTERS = tuple(name for name in _ALL if name not in _COLUMNS)
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Belief):
-        return _differences(value, _ALL)
+        return {name: _plain(item) for name, item in differing(value)}
     if isinstance(value, datetime):
         return to_stamp(value)
     if isinstance(value, Run):
@@ -42,18 +42,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _differences(belief: Belief, names: Sequence[str]) -> dict[str, Any]:
-    read = attrgetter(*names)
-    return {
-        name: _plain(value)
-        for name, value, fresh in zip(names, read(belief), read(_FRESH), strict=True)
-        if value is not fresh and value != fresh
-    }
-
-
 def belief_text(belief: Belief) -> str:
     """Write the counters of a belief as JSON."""
-    counters = _differences(belief, _COUNTERS)
+    differences = differing(belief)
+    counters = {name: _plain(item) for name, item in differences if name not in _COLUMNS}
     return as_json(counters) if counters else "{}"
 
 

@@ -25,7 +25,7 @@ from archiver.service.desk import Desk, log
 from archiver.service.diary import DUTIES, Diary
 from archiver.service.duties import Duties
 from archiver.service.health import database_answers, standstill_allowed
-from archiver.store import PASSING
+from archiver.store import CORRUPTED, PASSING
 from archiver.systemd import ServiceManager
 from archiver.web.door import require_servable
 from archiver.web.server import WebServer
@@ -176,7 +176,7 @@ class Daemon:
                 self._come_back()
         except CannotWork as error:
             self._told(name, error)
-            if isinstance(error, DatabaseUnusable) and error.code == "database-corrupted":
+            if isinstance(error, DatabaseUnusable) and error.code == CORRUPTED:
                 self._damage = error
                 self._asked_to_stop()
         except ArchiverError as error:

@@ -9,9 +9,7 @@ from pathlib import Path
 from archiver.config import Loaded
 from archiver.errors import DatabaseUnusable
 from archiver.service.maintenance import daily_copies
-from archiver.store import connect, copies_before_migrations, sound
-
-CORRUPTED = "database-corrupted"
+from archiver.store import CORRUPTED, connect, copies_before_migrations, sound
 
 
 def with_the_way_back(error: DatabaseUnusable, loaded: Loaded) -> DatabaseUnusable:

@@ -40,9 +40,10 @@ from archiver.store.migrating import Around, migrate, pending_migrations
 from archiver.store.outbox import News, Outbox
 from archiver.store.pruning import Pruned, Pruning
 from archiver.store.queries import Queries
-from archiver.store.troubles import PASSING
+from archiver.store.troubles import CORRUPTED, PASSING
 
 __all__ = [
+    "CORRUPTED",
     "HALF_COPY",
     "PASSING",
     "ArchiveTask",

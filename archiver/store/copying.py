@@ -12,7 +12,7 @@ from pathlib import Path
 
 from archiver.errors import DatabaseUnusable
 from archiver.store.database import BUSY_TIMEOUT_SECONDS, Database, connect
-from archiver.store.troubles import spoken
+from archiver.store.troubles import CORRUPTED, spoken
 from archiver.text import shown
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -24,9 +24,7 @@ HALF_COPY = r"\.partial-\d+"
 _BEFORE = re.compile(r"\.before-m\d+\w*")
 
 # Troubles with a copy that are told without a sentence about where it was to be made.
-_SAID_AS_IT_IS = frozenset(
-    {"database-corrupted", "copy-damaged", "copy-onto-itself", "interrupted"}
-)
+_SAID_AS_IT_IS = frozenset({CORRUPTED, "copy-damaged", "copy-onto-itself", "interrupted"})
 
 
 def copy_database(database: Database, destination: Path) -> None:
@@ -71,7 +69,7 @@ def require_whole_copy(copy: Path) -> None:
         with contextlib.closing(connect(copy, read_only=True)) as opened:
             verdict = str(opened.value("PRAGMA integrity_check(1)"))
     except DatabaseUnusable as error:
-        if error.code != "database-corrupted":
+        if error.code != CORRUPTED:
             raise
         verdict = "it cannot be read"
     if verdict != "ok":

@@ -16,7 +16,7 @@ from typing import Any
 import sqlite_utils
 
 from archiver.errors import DatabaseUnusable
-from archiver.store.troubles import RESTORE, spoken
+from archiver.store.troubles import CORRUPTED, RESTORE, spoken
 from archiver.text import shown
 
 # How long a writer waits for another process's transaction. All of ours are short.
@@ -176,7 +176,7 @@ def sound(database: Database) -> None:
         raise DatabaseUnusable(
             f"The database {database.path} is damaged ({found}).",
             RESTORE,
-            code="database-corrupted",
+            code=CORRUPTED,
         )
 
 

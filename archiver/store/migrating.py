@@ -83,8 +83,5 @@ def _use_write_ahead_log(database: Database) -> None:
 
 def _copy_before(path: Path, migration: str) -> None:
     """Copy a database as it is before a migration, by a reader beside the one that will write."""
-    reader = connect(path, read_only=True)
-    try:
+    with contextlib.closing(connect(path, read_only=True)) as reader:
         copy_database(reader, path.with_name(f"{path.name}.before-{migration}"))
-    finally:
-        reader.close()

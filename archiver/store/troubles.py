@@ -12,6 +12,9 @@ from archiver.errors import DatabaseUnusable
 # Troubles that pass, or that a person mends while the service goes on (contract §1).
 PASSING = frozenset({"database-locked", "disk-full"})
 
+# The file is damaged, or none of ours: nothing more may be written into it.
+CORRUPTED = "database-corrupted"
+
 # A write that the system refused without saying that the disk is full: most often a quota or a
 # limit on the size of files (setrlimit(2), RLIMIT_FSIZE), or a disk that fails.
 _REFUSED_WRITES = frozenset(
@@ -73,7 +76,7 @@ _TROUBLES = (
     ),
     (
         "no such table",
-        "database-corrupted",
+        CORRUPTED,
         "The database {path} is no archiver database.",
         "Name another file in database.path.",
     ),
@@ -106,9 +109,7 @@ def _in_words(error: sqlite3.Error, path: Path | str) -> DatabaseUnusable:
     if isinstance(error, sqlite3.DatabaseError) and (
         "malformed" in text or "not a database" in text
     ):
-        return DatabaseUnusable(
-            f"The database {path} is damaged.", RESTORE, code="database-corrupted"
-        )
+        return DatabaseUnusable(f"The database {path} is damaged.", RESTORE, code=CORRUPTED)
     return DatabaseUnusable(
         f"The database {path} cannot be used: {error}.", "Try again; report it if it stays."
     )

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from archiver.checking.markup import as_text
+
 # Pages with more text than this are no walls (reference checking §4, "Measured traps") …
 _WALL_TEXT = 1500
 # … and with more than this no parking pages (§4.3). Looking is cheap, but not free.
@@ -172,7 +174,7 @@ def takes_back(page: bytes, markup: bytes) -> bool:
     if not any(part in lower for part in _HINT_PARTS):
         return False
     hints = [hint for hint, needle in _HINT_BYTES if needle in markup]
-    return bool(hints) and _has_not_found_class(markup.decode("utf-8", "replace"), hints)
+    return bool(hints) and _has_not_found_class(as_text(markup), hints)
 
 
 def _forbids_indexing(lower: bytes) -> bool:

@@ -12,7 +12,7 @@ from archiver.urls import Address, is_home, read_address
 _EDGES = b" \t\r\n\x00\x0b\x0c"
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*:")
 _NO_HOST = re.compile(r"^(?:https?:)?//(?:[/#]|$)", re.I)
-_REFRESH = re.compile(r"^\s*(\d{1,4})(?:\.\d*)?\s*[;,]\s*(?:url\s*=\s*)?(['\"]?)(.+?)\2\s*$", re.I)
+_REFRESH = re.compile(r"^\s*(\d{1,4})(?:\.\d*)?\s*[;,]\s*(?:url\s*=\s*)?(['\"]?)(.+?)\2$", re.I)
 # A refresh later than this is a page that reloads itself, not a redirect
 # (reference checking §5.1 row 40).
 _REFRESH_SECONDS = 5
@@ -46,7 +46,7 @@ def redirect_target(base: str, location: bytes) -> Address | None:
 
 def refresh_target(base: str, header: str) -> Address | None:
     """Return where a `Refresh` header leads within five seconds, or None."""
-    match = _REFRESH.match(header)
+    match = _REFRESH.match(header.strip())
     if match is None or int(match[1]) > _REFRESH_SECONDS:
         return None
     return redirect_target(base, match[3].encode("utf-8", "replace"))

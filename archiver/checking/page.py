@@ -47,14 +47,15 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([\w.:\-]{1,40})", re.I)
-_META_CHARSET = re.compile(rb"<meta[^<>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:\-]{1,40})", re.I)
+# White space that two parts of a pattern could share would be tried in every division.
+_CHARSET = re.compile(r"charset\s*=\s*(?:[\"']\s*)?([\w.:\-]{1,40})", re.I)
+_META_CHARSET = re.compile(rb"<meta[^<>]{0,200}?charset\s*=\s*(?:[\"']\s*)?([\w.:\-]{1,40})", re.I)
 
 _CONTENT = re.compile(r"<(?:html|head|body|title|div|p|h1|meta|table|!doctype)\b", re.I)
 
 _LD_HEADLINE = re.compile(r'"headline"\s*:\s*"((?:[^"\\]|\\.){1,400})"')
 _LD_ARTICLE = re.compile(
-    r'"@type"\s*:\s*\[?\s*"(?:\w*(?:Article|BlogPosting|Report)|LiveBlogPosting)"'
+    r'"@type"\s*:\s*(?:\[\s*)?"(?:\w*(?:Article|BlogPosting|Report)|LiveBlogPosting)"'
 )
 _REFRESH = re.compile(r"^\s*([0-9.]{1,8})\s*[;,]\s*(?:url\s*=\s*)?[\"']?([^\"'\s]{1,2000})", re.I)
 _SCRIPTED_MOVE = re.compile(

@@ -85,7 +85,9 @@ def fold(text: str) -> str:
 
 def segments(title: str) -> list[str]:
     """Return the parts of a title between separators, without empty ones."""
-    return [part for part in _SEPARATOR.split(title) if part and not part.isspace()]
+    # With white space in long runs the pattern would look at every part of a run.
+    parts = _SEPARATOR.split(" ".join(title.split()))
+    return [part for part in parts if part and not part.isspace()]
 
 
 @lru_cache(maxsize=4096)

@@ -241,6 +241,8 @@ HOSTILE = {
     "headline": '<script type="application/ld+json">' + '"headline": "' * 2000 + "\\" * 40000,
     "refresh": "<meta http-equiv=refresh content='" + "0;" * 60000 + "'>",
     "spaces": "<p>" + " " * N,
+    "spaces in linked data": '<script type="application/ld+json">"@type":'.ljust(32_000)
+    + "</script>",
     "titles": "<title>" + "page not found | " * 30000,
     "not found": "<h1>" + "the page was not " * 30000,
     "utf-16": "\ufeff" + "<p>x" * 1000,
@@ -258,6 +260,14 @@ def test_a_hostile_page_costs_no_more_than_a_large_one(name):
         best = min(best, time.process_time() - start)
     assert isinstance(page, PageFacts)
     assert best < 0.1
+
+
+@pytest.mark.parametrize("name", ["charset=", "charset = '", "charset"])
+def test_a_content_type_as_long_as_a_header_may_be_costs_next_to_nothing(name):
+    start = time.process_time()
+    page = read("<p>x", f"text/html; {name}".ljust(32_000) + "!")
+    assert page.opening == "x"
+    assert time.process_time() - start < 0.1
 
 
 @settings(max_examples=300, deadline=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from archiver.checking.hops import redirect_target, refresh_target, sibling_of
@@ -156,6 +158,12 @@ def test_a_refresh_within_five_seconds_is_a_redirect() -> None:
         assert found.wire == "http://news.example/b"
     for header in ("6; url=/b", "0", "url=/b", "", "soon; url=/b"):
         assert refresh_target(base, header) is None, header
+
+
+def test_a_refresh_as_long_as_a_header_may_be_costs_next_to_nothing() -> None:
+    start = time.process_time()
+    assert refresh_target("http://news.example/a", "0; url=/b".ljust(32_000) + "c") is None
+    assert time.process_time() - start < 0.1
 
 
 def test_a_sibling_keeps_what_shapes_an_answer_and_invents_the_rest() -> None:

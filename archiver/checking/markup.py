@@ -32,6 +32,8 @@ _AROUND = (b"nav", b"header", b"footer", b"aside", b"dialog")
 _BESIDE = re.compile(rb"<(?=[nNhHfFaAdD][aeosiAEOSI])((?i:" + b"|".join(_AROUND) + rb"))(?=[\s>])")
 _BESIDE_END = {name: re.compile(rb"</" + name + rb"\s*>", re.I) for name in _AROUND}
 _TEXT = re.compile(rb">([^<]+)")
+# No character has such a number, and Python refuses to read one of thousands of digits.
+_ENDLESS_REFERENCE = re.compile(r"&#[0-9]{100,};?")
 
 
 @dataclass(slots=True)
@@ -104,7 +106,7 @@ def main_text(markup: bytes) -> str:
     start = _BODY.search(markup)
     main = _without_surroundings(markup, start.start() if start else 0)
     text = " ".join(as_text(b" ".join(_TEXT.findall(main))).split())
-    return html.unescape(text) if "&" in text else text
+    return html.unescape(_ENDLESS_REFERENCE.sub("\ufffd", text)) if "&" in text else text
 
 
 def as_text(part: bytes) -> str:

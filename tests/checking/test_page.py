@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from archiver.checking import signs
 from archiver.checking.fingerprints import distance, fingerprint
+from archiver.checking.markup import main_text
 from archiver.checking.page import read_page
 from archiver.model import PageFacts
 
@@ -179,6 +180,13 @@ WORDS = [f"{chr(97 + i % 26)}{chr(97 + i * 7 % 26)}word{i * i % 977}" for i in r
 def test_too_little_text_has_no_fingerprint():
     assert fingerprint("short " * 20) == ""
     assert distance("", fingerprint(" ".join(WORDS))) is None
+
+
+def test_a_character_reference_of_thousands_of_digits_is_no_character():
+    story = "".join(f"<p>Sentence number {i} of this story." for i in range(40))
+    page = read(f"{story}<p>&#{'1' * 5000}; &#65;")
+    assert page.fingerprint
+    assert main_text(f"<p>&#{'1' * 5000}; &#65;".encode()) == "\ufffd A"
 
 
 def test_a_small_edit_keeps_the_fingerprint_near_and_another_text_is_far():

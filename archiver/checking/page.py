@@ -50,6 +50,11 @@ _BOMS = (
 # White space that two parts of a pattern could share would be tried in every division.
 _CHARSET = re.compile(r"charset\s*=\s*(?:[\"']\s*)?([\w.:\-]{1,40})", re.I)
 _META_CHARSET = re.compile(rb"<meta[^<>]{0,200}?charset\s*=\s*(?:[\"']\s*)?([\w.:\-]{1,40})", re.I)
+# Python knows them, browsers do not (WHATWG Encoding): names of hosts and literals in a program.
+# Half a megabyte of "punycode" takes minutes to decode.
+_NO_PAGE_ENCODINGS = frozenset(
+    {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
+)
 
 _CONTENT = re.compile(r"<(?:html|head|body|title|div|p|h1|meta|table|!doctype)\b", re.I)
 
@@ -149,7 +154,7 @@ def _decode_as(body: bytes, name: str) -> str | None:
     """Decode by a name a stranger chose: only real text encodings, never an error."""
     try:
         encoding = codecs.lookup(name)
-        if not encoding._is_text_encoding:
+        if not encoding._is_text_encoding or encoding.name in _NO_PAGE_ENCODINGS:
             return None
         # Pages that say latin-1 mean Windows-1252 (WHATWG Encoding).
         real = "cp1252" if encoding.name in ("iso8859-1", "ascii") else encoding.name

@@ -278,6 +278,16 @@ def test_a_content_type_as_long_as_a_header_may_be_costs_next_to_nothing(name):
     assert time.process_time() - start < 0.1
 
 
+@pytest.mark.parametrize("name", ["punycode", "utf_7", "unicode_escape", "IDNA"])
+def test_an_encoding_that_no_browser_knows_is_not_decoded(name):
+    start = time.process_time()
+    page = read(
+        f"<title>+AGE- \\u0061</title><p>-zzzz9b{'a' * 200_000}", f"text/html; charset={name}"
+    )
+    assert page.title == "+AGE- \\u0061"
+    assert time.process_time() - start < 0.5
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=400), st.none() | st.text(max_size=40))
 def test_reading_is_total_over_bytes(body, content_type):

@@ -19,6 +19,7 @@ DISTANT = "distant"
 DISTANT_DAYS = 180
 # Time zones: a page dated the 5th may be captured on the 4th UTC.
 ZONE_LEEWAY = timedelta(hours=24)
+_FIRST_MOMENT = datetime.min.replace(tzinfo=UTC)
 
 _PARTIAL = re.compile(r"^\s*(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?(?!\d)")
 
@@ -102,7 +103,7 @@ def rank(captures: Iterable[Capture], wanted: Wanted) -> list[Choice]:
     2xx captures come before captured redirects; those from before the publication last.
     """
     published = read_date(wanted.published)
-    floor = _start(published) - ZONE_LEEWAY if published else None
+    floor = _floor(published) if published else None
     target = wanted_date(wanted)
 
     def order(capture: Capture) -> tuple[int, int, int, float, int, int]:
@@ -162,6 +163,12 @@ def _choice(capture: Capture, target: date | None, floor: datetime | None) -> Ch
     if days is not None and days > DISTANT_DAYS:
         flags.append(DISTANT)
     return Choice(capture, days, tuple(flags))
+
+
+def _floor(published: date) -> datetime:
+    """Return the first moment at which a page of that day can have been captured."""
+    # Files of strangers cite the first day of the calendar, before which there is no moment.
+    return max(_start(published), _FIRST_MOMENT + ZONE_LEEWAY) - ZONE_LEEWAY
 
 
 def _start(day: date) -> datetime:

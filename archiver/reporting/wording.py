@@ -114,7 +114,8 @@ def is_before_publication(row: Row) -> bool:
     its first day.
     """
     moment, published = captured_at(row["archive_url"]), _first_day(row["source_date"])
-    return bool(moment and published and moment < published - timedelta(days=1))
+    # A day before the first one of the calendar, which a stranger may cite, cannot be written.
+    return bool(moment and published and published - moment > timedelta(days=1))
 
 
 def _first_day(date: object) -> datetime | None:

@@ -144,6 +144,14 @@ CAPTURES = st.lists(
 DATES = st.none() | st.dates(date(2009, 1, 1), date(2027, 1, 1)).map(str)
 
 
+@pytest.mark.parametrize("published", ["0001", "0001-01-01", "9999-12-31"])
+@pytest.mark.parametrize("accessed", [None, "0001-01-01", "9999-12-31"])
+def test_the_first_and_the_last_day_of_the_calendar_are_dates_like_others(
+    published: str, accessed: str | None
+) -> None:
+    assert len(rank(HISTORY, Wanted(published, accessed))) == len(HISTORY)
+
+
 @settings(max_examples=300)
 @given(CAPTURES, DATES, DATES)
 def test_what_is_chosen_is_usable_and_never_before_publication_without_need(

@@ -79,7 +79,10 @@ def test_a_capture_is_dated_by_its_address():
 
 @pytest.mark.parametrize(
     ("date", "before"),
-    [("2016-12-02", False), ("2016-12-03", True), ("2017", True), (None, False), ("soon", False)],
+    [
+        *(("2016-12-02", False), ("2016-12-03", True), ("2017", True), (None, False)),
+        *(("soon", False), ("0001", False), ("9999-12-31", True)),
+    ],
 )
 def test_a_capture_more_than_a_day_older_than_the_source_is_flagged(date, before):
     row = a_row(archive_url=CAPTURE, source_date=date)

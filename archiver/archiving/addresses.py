@@ -10,6 +10,10 @@ from archiver.records import record
 from archiver.urls import parse_archive_url
 
 STAMP = "%Y%m%d%H%M%S"
+# Waiting times are reckoned from an archive's moments: at the ends of the calendar there is no
+# room for them.
+_EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+_LATEST = datetime(9900, 1, 1, tzinfo=UTC)
 _TAIL = re.compile(r"^/(\d{1,14})([a-z]{2}_)?/(.+)$", re.S)
 
 
@@ -75,21 +79,27 @@ def read_stamp(stamp: str) -> datetime:
     """Read 1–14 digits as a moment in UTC; impossible parts are clamped (reference §3.2)."""
     digits = (stamp + "00000101000000"[len(stamp) :])[:14]
     try:
-        return datetime.strptime(digits, STAMP).replace(tzinfo=UTC)
+        return within_reach(datetime.strptime(digits, STAMP))
     except ValueError:
         year, month, day, hour, minute, second = (
             int(digits[start:end])
             for start, end in ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14))
         )
-        return datetime(
+        clamped = datetime(
             min(max(year, 1), 9999),
             min(max(month, 1), 12),
             min(max(day, 1), 28),
             min(hour, 23),
             min(minute, 59),
             min(second, 59),
-            tzinfo=UTC,
         )
+        return within_reach(clamped)
+
+
+def within_reach(moment: datetime) -> datetime:
+    """Return what an archive says of time in UTC, drawn in to where it can be reckoned with."""
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return min(max(aware, _EARLIEST), _LATEST).astimezone(UTC)
 
 
 def write_stamp(moment: datetime) -> str:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
-from archiver.archiving.addresses import is_http, join
+from archiver.archiving.addresses import is_http, join, within_reach
 from archiver.archiving.answers import (
     ArchivedHop,
     Lookup,
@@ -139,7 +139,7 @@ def _moment(text: str) -> datetime | None:
             moment = read(text)
         except (ValueError, OverflowError):
             continue
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return within_reach(moment)
     return None
 
 

@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from archiver.archiving.addresses import (
@@ -18,6 +18,7 @@ from archiver.archiving.addresses import (
     capture_url,
     join,
     read_capture_url,
+    within_reach,
     write_stamp,
 )
 from archiver.archiving.answers import ArchivedHop, Playback, PlaybackAnswer
@@ -225,7 +226,7 @@ def memento_datetime(headers: Mapping[str, str]) -> datetime | None:
         moment = parsedate_to_datetime(headers.get("memento-datetime", ""))
     except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return within_reach(moment)
 
 
 def _archived_headers(headers: Mapping[str, str]) -> dict[str, str]:

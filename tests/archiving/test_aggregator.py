@@ -39,6 +39,13 @@ def test_a_time_map_names_the_archives() -> None:
     assert found(raw) == [("archive.example", 2015, URL), ("b.example", 2017, URL)]
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00"])
+def test_a_moment_at_the_end_of_the_calendar_ends_no_look_up(moment: str) -> None:
+    value = {"mementos": {"list": [{"datetime": moment, "uri": ELSEWHERE}]}}
+    raw = RawAnswer(200, {"content-type": "application/json"}, json.dumps(value).encode())
+    assert len(found(raw)) == 1
+
+
 def test_memgators_json_is_read() -> None:
     value = {"mementos": {"list": [{"datetime": "2015-01-01T00:00:00Z", "uri": ELSEWHERE}]}}
     raw = RawAnswer(200, {"content-type": "application/json"}, json.dumps(value).encode())

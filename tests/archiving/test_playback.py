@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from archiver.archiving.addresses import read_capture_url, read_stamp
 from archiver.archiving.answers import Playback
-from archiver.archiving.playback import DECODED_LIMIT, decode
+from archiver.archiving.playback import DECODED_LIMIT, decode, memento_datetime
 from archiver.demo.wayback import EXCLUSION, Scripted
 from tests.archiving.conftest import World
 
@@ -168,3 +168,20 @@ def test_reading_addresses_is_total(text: str, stamp: str) -> None:
     for prefix in ("", "/web/", f"/web/{stamp}/", "http://127.0.0.1:8/web/", "http://"):
         read_capture_url(prefix + text, "http://127.0.0.1:8/web")
     read_stamp(stamp)
+
+
+@pytest.mark.parametrize("stamp", ["00010101000000", "99991231235959", "9999", "99999999999999"])
+def test_every_stamp_leaves_room_to_reckon_with_it(stamp: str) -> None:
+    for days in (-1, 30_000):
+        assert read_stamp(stamp) + timedelta(days=days)
+
+
+@pytest.mark.parametrize("year", ["0001", "9999"])
+@pytest.mark.parametrize("zone", ["-2359", "GMT", "+2359"])
+def test_a_memento_at_the_end_of_the_calendar_is_an_answer_like_others(
+    year: str, zone: str
+) -> None:
+    for day in ("01 Jan", "31 Dec"):
+        moment = memento_datetime({"memento-datetime": f"Fri, {day} {year} 23:59:59 {zone}"})
+        assert moment is not None
+        assert moment + timedelta(days=30_000)

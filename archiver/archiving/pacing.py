@@ -217,11 +217,16 @@ def allow_submit(
 
 
 def _open(breakers: Mapping[str, Breaker], names: Sequence[str], now: datetime) -> WaitUntil | None:
-    """Return the longest of the pauses that cover a request, None when there is none."""
+    """Return the longest of the pauses that cover a request, None when there is none.
+
+    None is longer than a host's: what ends later was noted by a clock that was ahead.
+    """
     found = [
         WaitUntil(breaker.until, breaker.reason or name)
         for name in names
-        if (breaker := breakers.get(name)) and breaker.until is not None and now < breaker.until
+        if (breaker := breakers.get(name)) is not None
+        and breaker.until is not None
+        and now < breaker.until <= now + HOST_PAUSE
     ]
     return max(found, key=lambda each: each.until, default=None)
 

@@ -23,6 +23,9 @@ _ARCHIVE_TICK = timedelta(minutes=10)
 # so that a network that has just come back is not met with a burst (reference checking §6 step 8).
 _TRIAL = 50
 _RECOVERY = timedelta(hours=1)
+# While offline it is tried again every 15 minutes: what is planned later than this was planned by
+# a clock that was ahead.
+_LONGEST_OFFLINE_WAIT = timedelta(hours=1)
 # Looks come first: a long list of pages to copy waits for the next tick.
 _COPY_TICK = timedelta(minutes=10)
 
@@ -79,10 +82,10 @@ class Duties:
 
     async def _look_at_due(self, clients: Clients) -> str:
         journal, clock = self._desk.store.journal, self._desk.clock
+        self._desk.store.looks.release_stale(clock.now())
         if not self._desk.store.queries.due_count(clock.now()):
             clients.notifying.nothing_due()
             return ""
-        self._desk.store.looks.release_stale(clock.now())
         # What an earlier tick could not give back, because the disk was full then.
         self._desk.store.looks.release(self._desk.holder)
         run_id = journal.begin("check", clock.now())
@@ -106,11 +109,12 @@ class Duties:
         return summary
 
     def online_again_at(self) -> datetime | None:
-        """Return when to try again whether we are online, None while we are."""
+        """Return when to try again whether we are online, None for at once."""
         state = self._desk.store.journal.state("online", {})
         if state.get("online") is not False or "again_at" not in state:
             return None
-        return from_stamp(state["again_at"])
+        again = from_stamp(state["again_at"])
+        return again if again <= self._desk.clock.now() + _LONGEST_OFFLINE_WAIT else None
 
     def _waits_offline(self) -> bool:
         again = self.online_again_at()

@@ -15,6 +15,10 @@ from archiver.clock import from_stamp, to_stamp
 from archiver.model import HostState
 from archiver.store.database import Database
 
+# A host's Retry-After is capped at 24 h (design §5): a pause that seems longer was noted by a
+# clock that was ahead, and would close the host until that time comes.
+_LONGEST_PAUSE = timedelta(hours=24, minutes=1)
+
 
 class Hosts:
     """The ledger of hosts."""
@@ -34,10 +38,11 @@ class Hosts:
     def _lease(self, host: str, holder: str, now: datetime, until: datetime) -> sqlite3.Row | None:
         rows = self._database.fetch(
             "INSERT INTO hosts (host, leased_by, leased_until) VALUES (?1, ?2, ?4)"
-            " ON CONFLICT (host) DO UPDATE SET leased_by = ?2, leased_until = ?4"
+            " ON CONFLICT (host) DO UPDATE SET leased_by = ?2, leased_until = ?4,"
+            " not_before = min(not_before, ?5)"
             " WHERE leased_by IS NULL OR leased_by = ?2 OR leased_until <= ?3"
             " RETURNING not_before, last_request_at, consecutive_pauses",
-            [host, holder, to_stamp(now), to_stamp(until)],
+            [host, holder, to_stamp(now), to_stamp(until), to_stamp(now + _LONGEST_PAUSE)],
         )
         return rows[0] if rows else None
 

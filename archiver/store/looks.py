@@ -21,6 +21,8 @@ from archiver.store.database import Database
 
 # A claim this old was left by a process that died.
 CLAIM_LIFETIME = timedelta(hours=1)
+# What was noted further ahead of now was noted by a clock that was wrong.
+_CLOCK_TRUST = timedelta(days=1)
 
 
 @record
@@ -151,11 +153,21 @@ class Looks:
         )
 
     def release_stale(self, now: datetime, holders: str | None = None) -> None:
-        """Free claims of processes that died: old ones, and those whose holder starts so."""
+        """Free claims of processes that died: old ones, and those whose holder starts so.
+
+        With them those of a clock that was ahead; what was looked at then is due at once, or its
+        next look would come when that time has come.
+        """
+        ahead = to_stamp(now + _CLOCK_TRUST)
         self._database.execute(
-            "UPDATE links SET claimed_by = NULL, claimed_at = NULL"
-            " WHERE claimed_by IS NOT NULL AND (claimed_at < ? OR claimed_by GLOB ?)",
-            [to_stamp(now - CLAIM_LIFETIME), f"{holders}*" if holders else ""],
+            "UPDATE links SET claimed_by = NULL, claimed_at = NULL WHERE claimed_by IS NOT NULL"
+            " AND (claimed_at < ? OR claimed_at > ? OR claimed_by GLOB ?)",
+            [to_stamp(now - CLAIM_LIFETIME), ahead, f"{holders}*" if holders else ""],
+        )
+        self._database.execute(
+            "UPDATE links SET next_look_at = ?1"
+            " WHERE cited = 1 AND last_look_at > ?2 AND next_look_at > ?2",
+            [to_stamp(now), ahead],
         )
 
     def postpone(self, link_ids: Iterable[int], until: datetime) -> None:

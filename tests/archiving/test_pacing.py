@@ -141,6 +141,13 @@ def test_slots_and_the_gap_of_a_host() -> None:
 # ------------------------------------------------------------------ breakers
 
 
+def test_a_pause_noted_by_a_clock_that_was_ahead_is_none() -> None:
+    ahead = NOW + timedelta(days=4000)
+    [breaker] = note({}, Trouble.REFUSED, READS, ahead)
+    assert isinstance(allow_read({breaker.name: breaker}, ahead), WaitUntil)
+    assert not isinstance(allow_read({breaker.name: breaker}, NOW), WaitUntil)
+
+
 def test_a_429_moves_a_clock_for_everything() -> None:
     breakers = after({}, Trouble.THROTTLED, NOW)
     assert allow_read(breakers, NOW) == WaitUntil(NOW + 20 * SECOND, "http-429")

@@ -10,6 +10,7 @@ from archiver.checking.robots import Robots
 from archiver.clock import to_stamp
 from archiver.demo.sites import ALIVE, GONE, Site, soft
 from archiver.service.checking import Checking, Seen
+from archiver.service.duties import Duties
 from archiver.service.explain import why_in_words
 from archiver.service.marking import mark
 from archiver.service.rebuild import differences
@@ -57,6 +58,20 @@ async def test_the_backlog_of_an_offline_time_is_spread_over_an_hour(tmp_path: P
         half = to_stamp(now + timedelta(minutes=30))
         first = service.count("SELECT count(*) FROM links WHERE next_look_at <= ?", half)
         assert abs(first - count / 2) <= 1
+
+
+async def test_a_clock_that_was_years_ahead_for_a_while_stops_no_look(tmp_path: Path) -> None:
+    ahead = timedelta(days=4000)
+    async with small_web(tmp_path, PAGES[:1]) as service, Duties(service.desk) as duties:
+        await scan(service.desk)
+        service.clock.jump(ahead)
+        await duties.check()
+        offline = {"online": False, "since": to_stamp(START), "again_at": to_stamp(START + ahead)}
+        service.desk.store.journal.set_state("online", offline)
+        service.clock.jump(-ahead)
+        await duties.check()
+        seen = "SELECT count(*) FROM looks WHERE looked_at < ?"
+        assert service.count(seen, to_stamp(START + timedelta(days=1))) >= 1
 
 
 async def test_the_lease_of_a_dead_daemon_is_freed_and_its_delay_still_holds(

@@ -44,6 +44,17 @@ def test_claims_of_a_dead_process_are_freed_after_an_hour(store: Store) -> None:
     assert len(store.looks.claim_due(NOW + timedelta(minutes=61), 9, "two")) == 3
 
 
+def test_what_was_looked_at_and_claimed_by_a_clock_that_was_ahead_is_due_again(
+    store: Store,
+) -> None:
+    filled(store)
+    ahead = NOW + timedelta(days=4000)
+    first, *_ = store.looks.claim_due(ahead, 2, "one")
+    store.looks.record([look(first, ahead, Verdict.OK, "ok")], None)
+    store.looks.release_stale(NOW)
+    assert len(store.looks.claim_due(NOW, 9, "two")) == 3
+
+
 def test_one_look_is_one_row_and_moves_the_belief(store: Store) -> None:
     filled(store, 1)
     [link] = store.looks.claim_due(NOW, 1, "one")
@@ -120,3 +131,13 @@ def test_a_retry_after_is_never_kept_shorter_than_it_was_asked_for(store: Store)
         assert state is not None
         assert state.not_before is not None
         assert timedelta(0) <= state.not_before - asked < timedelta(seconds=1)
+
+
+def test_a_pause_noted_by_a_clock_that_was_ahead_lasts_a_day_at_most(store: Store) -> None:
+    store.hosts.pause("busy.test", NOW + timedelta(days=4000))
+    for day, paused in ((0, True), (1, True), (2, False)):
+        now = NOW + timedelta(days=day)
+        state = store.hosts.lease("busy.test", "run:1", now, now + timedelta(minutes=1))
+        assert state is not None
+        assert state.not_before is not None
+        assert (state.not_before > now) is paused

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archiver.checking.journey import Journey, Limits
 from archiver.logs import is_journal, set_up
+from archiver.urls import Address, read_address
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +45,16 @@ def test_a_record_is_one_line_of_message_and_fields():
     assert line.endswith(
         'info archiver.service: link died url=https://example.org/ reason="not here"\n'
     )
+
+
+async def test_an_odd_cookie_of_a_page_is_no_warning_of_ours():
+    stream = written()
+    address = read_address("http://page.example/")
+    assert isinstance(address, Address)
+    journey = Journey(address, Limits(1.0, 10))
+    journey.keep_cookies(("odd,name@x=1", "good=1"))
+    assert journey.cookies() == "good=1"
+    assert not stream.getvalue()
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

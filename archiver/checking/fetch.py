@@ -172,8 +172,12 @@ class Fetcher:
             return Failure(address.problem, False)
         if word := self._refusal(address):
             return Failure(word, False)
-        async with self._lanes.hold(address.host) as lane, lane.request():
-            return await self.wire.get(address.wire, seconds=seconds, max_body=max_body)
+        async with self._lanes.hold(address.host) as lane:
+            async with lane.request():
+                answer = await self.wire.get(address.wire, seconds=seconds, max_body=max_body)
+            if isinstance(answer, Answer):
+                self._settle_pause(answer, address.host)
+            return answer
 
     async def probe(
         self, url_wire: str, *, on_page: ReadPage, urgent: bool = False
@@ -276,7 +280,7 @@ class Fetcher:
             self._follow(journey, answer.status, redirect_target, answer.location)
         else:
             await self._arrive(journey, answer, on_page)
-        self._settle_pause(journey, answer, host)
+        self._settle_pause(answer, host)
 
     async def _ask(self, journey: Journey, lane: Hold, cookies: str) -> Answer | Failure:
         answer = await self._request(journey, lane, cookies)
@@ -368,11 +372,12 @@ class Fetcher:
             self._clock.now(), status=status, error=word
         )
 
-    def _settle_pause(self, journey: Journey, answer: Answer, host: str) -> None:
+    def _settle_pause(self, answer: Answer, host: str) -> None:
         """Leave the host alone if it asked for it; forget old pauses once it answers well."""
         if answer.status in (429, 503):
             now = self._clock.now()
-            seen = journey.end or journey.observe(now, status=answer.status)
+            asked = parse_retry_after(kept_headers(answer), now)
+            seen = Observation(host, now, status=answer.status, retry_after=asked)
             pauses = self._lanes.consecutive_pauses(host)
             until = host_pause(seen, pauses, now, self._policy)
             if until is not None:

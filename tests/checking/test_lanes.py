@@ -20,6 +20,7 @@ from archiver.checking.lanes import (
     settings_for,
 )
 from archiver.checking.ledger import MemoryHostLedger
+from archiver.checking.wire import Answer
 from archiver.clock import RehearsalClock, SystemClock
 from archiver.config import CheckSettings, HostSettings, NetworkSettings
 from tests.checking.servers import (
@@ -242,6 +243,16 @@ async def test_a_retry_after_closes_the_host_for_everybody_and_across_a_restart(
             clock.jump(timedelta(minutes=11))
             seen = await look(fetcher, server.url())
             assert seen.status == 429
+
+
+async def test_another_archive_that_asks_for_patience_is_left_alone_too() -> None:
+    data = status_line("429 Too Many", "Retry-After: 3600")
+    async with RawServer(answering(data)) as server, fetching() as fetcher:
+        first = await fetcher.get(server.url("/a"), seconds=5, max_body=100)
+        assert isinstance(first, Answer)
+        with pytest.raises(HostUnavailable):
+            await fetcher.get(server.url("/b"), seconds=5, max_body=100)
+    assert len(server.visits) == 1
 
 
 async def test_a_short_pause_is_waited_for_and_forgotten_after_a_good_answer() -> None:

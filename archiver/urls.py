@@ -212,10 +212,10 @@ def _read_authority(scheme: str, authority: str) -> tuple[str, str] | None:
 def _read_host(text: str) -> str | None:
     if text.startswith("["):
         try:
-            IPv6Address(text[1:-1])
+            # One spelling for all, as browsers send it: each would have a lane of its own.
+            return str(IPv6Address(text[1:-1]))
         except ValueError:
             return None
-        return text[1:-1].lower()
     host = unquote(text) if "%" in text else text
     try:
         host = host.lower() if host.isascii() else _to_a_labels(host)

@@ -223,6 +223,13 @@ def test_an_archives_address_is_taken_apart(
     )
 
 
+def test_two_spellings_of_one_ipv6_address_are_one_host_and_one_link():
+    spellings = ("[2606:4700::1111]", "[2606:4700:0::0:1111]", "[2606:4700:0000::1111]:443")
+    read = [read_address(f"https://{spelling}/a") for spelling in spellings]
+    assert {one.host for one in read} == {"2606:4700::1111"}
+    assert {one.canonical for one in read} == {"https://[2606:4700::1111]/a"}
+
+
 def test_an_ordinary_address_is_of_no_archive() -> None:
     for url in ("https://example.org/web/2020/http://a.b/", "https://archive.org/details/x", "x"):
         assert parse_archive_url(url) is None

@@ -31,7 +31,7 @@ _TEXT_LIMIT = 8192  # what follows is searched by patterns: no megabyte of hosti
 JOBS_PER_REQUEST = 50  # reference wayback §1.6
 
 _JOB_IN_PAGE = re.compile(r"watchJob\(\s*[\"'](spn2-[0-9A-Za-z-]+)")
-_AGE = re.compile(r"(\d+)\s*(day|hour|minute|second|hr|min|sec|d|h|m|s)", re.I)
+_AGE = re.compile(r"(?<!\d)(\d+)\s*(day|hour|minute|second|hr|min|sec|d|h|m|s)", re.I)
 _UNIT_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _RECENT = re.compile(r"same snapshot had been made|captured \d+ (?:seconds?|minutes?) ago", re.I)
 _DELAYED = re.compile(r"capture will (?:start|begin) in\s*(.*?)(?:because|\.|$)", re.I | re.S)

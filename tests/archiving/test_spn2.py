@@ -332,6 +332,12 @@ def test_the_age_and_the_delay_are_read() -> None:
     assert seconds_in("nonsense") == 0
 
 
+def test_a_message_of_nothing_but_digits_costs_next_to_nothing() -> None:
+    start = time.process_time()
+    assert seconds_in("1" * 8192) == 0
+    assert time.process_time() - start < 0.1
+
+
 @pytest.mark.parametrize(
     ("message", "code"),
     [

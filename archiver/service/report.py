@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +25,8 @@ from archiver.urls import host_of
 
 # How far back "what changed" reaches when nobody says otherwise.
 CHANGES_SINCE = timedelta(days=7)
+# No report takes as long as this to write.
+_HALF_FILES_KEPT = timedelta(days=1)
 
 
 def report_data(desk: Desk, since: timedelta = CHANGES_SINCE) -> ReportData:
@@ -107,7 +110,9 @@ def write_whole(path: Path, chunks: Iterator[str]) -> None:
     """Write a file whole or not at all: beside its place, then renamed."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        prefix = f".{path.name}.half-"
+        _drop_left_behind(path.parent, prefix)
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=prefix)
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
                 file.writelines(chunks)
@@ -123,3 +128,13 @@ def write_whole(path: Path, chunks: Iterator[str]) -> None:
             "Check report.directory, its permissions and the free space.",
             code="report-unwritable",
         ) from error
+
+
+def _drop_left_behind(folder: Path, prefix: str) -> None:
+    """Drop what writers of the same file left half written when they were killed."""
+    for half in folder.iterdir():
+        if not half.name.startswith(prefix):
+            continue
+        with contextlib.suppress(OSError):
+            if time.time() - half.stat().st_mtime > _HALF_FILES_KEPT.total_seconds():
+                half.unlink()

@@ -32,10 +32,10 @@ from archiver.archiving.pipeline import (
     plan,
 )
 from archiver.checking.policy import Policy
-from archiver.errors import ConfigurationError
+from archiver.errors import ArchiverError, ConfigurationError
 from archiver.service.archive_clients import ArchiveClients
 from archiver.service.breakers import Breakers
-from archiver.service.desk import Desk
+from archiver.service.desk import Desk, log
 from archiver.service.elsewhere import IS_ARCHIVE
 from archiver.service.keeping import Keeping
 from archiver.service.playing import Playing
@@ -45,6 +45,8 @@ from archiver.service.work_done import Done
 from archiver.store import ArchiveTask
 
 _BATCH = 50
+# A program that was mended meanwhile finds the link again soon enough.
+_AFTER_A_MISTAKE = timedelta(days=1)
 _PLANS = 6  # a link concludes at most so often in a row before it must wait
 # Contract §1: `run --once` polls the jobs it has submitted for at most a minute.
 POLL_PATIENCE = timedelta(seconds=60)
@@ -145,10 +147,26 @@ class Archiving:
         for task in self.desk.store.archive.due(now, _BATCH, leave_out=left_out):
             if self.desk.stopping:
                 return False
-            moved |= await self._advance(task, done, kinds)
+            moved |= await self._advance_or_put_off(task, done, kinds)
             await asyncio.sleep(0)
         await self._send_polls(done)
         return moved
+
+    async def _advance_or_put_off(
+        self, task: ArchiveTask, done: Done, kinds: frozenset[str]
+    ) -> bool:
+        """Take one link a step further.
+
+        One link whose step fails by our own mistake must not end the round of all others.
+        """
+        try:
+            return await self._advance(task, done, kinds)
+        except ArchiverError:
+            raise
+        except Exception:
+            log.exception("archive work ended in a mistake of the program", extra={"url": task.url})
+            self.desk.store.archive.put_off(task.link_id, self.desk.clock.now() + _AFTER_A_MISTAKE)
+            return True
 
     async def _advance(self, task: ArchiveTask, done: Done, kinds: frozenset[str]) -> bool:
         """Plan and carry out one step of one link; say whether it got anywhere."""

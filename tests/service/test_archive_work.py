@@ -14,8 +14,10 @@ from archiver.clock import RehearsalClock
 from archiver.service.archiving import READING, SUBMITTING, VERIFYING, Archiving
 from archiver.service.checking import Checking
 from archiver.service.desk import Desk
+from archiver.service.playing import Playing
 from archiver.service.rounds import look_at_due
 from archiver.service.scan import scan
+from archiver.store import ArchiveTask
 from tests.service.desk import START, open_desk
 from tests.service.town import Place, Town
 
@@ -46,6 +48,29 @@ async def test_playing_back_passes_over_links_that_wait_for_a_look_up(
             done = await archiving.work(TICK, frozenset({READING, SUBMITTING}))
             assert done.lookups == len(PAGES)
     assert len(town.archive.asked("cdx")) == len(PAGES)
+
+
+async def test_a_mistake_about_one_link_ends_no_round_of_archive_work(
+    place: Place, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.cite(*(town.url(page) for page in PAGES[:5]))
+    place.configure(town, archive__mode='"lookup"')
+    look_up = Playing.look_up
+
+    async def fails_for_the_second(self: Playing, task: ArchiveTask, *given: Any) -> None:
+        if task.link_id == 2:
+            raise OverflowError("date value out of range")
+        await look_up(self, task, *given)
+
+    monkeypatch.setattr(Playing, "look_up", fails_for_the_second)
+    with open_desk(place) as desk:
+        await scan(desk)
+        async with Archiving(desk) as archiving:
+            await archiving.work(TICK, frozenset({READING}))
+        assert desk.store.queries.archive_states()["none"] == 1
+        assert desk.store.archive.due_count(desk.clock.now() + timedelta(hours=23)) == 0
+        assert desk.store.archive.due_count(desk.clock.now() + timedelta(hours=25)) >= 1
+    assert len(town.archive.asked("cdx")) == 4
 
 
 async def test_both_duties_at_once_look_every_link_up_once(place: Place, town: Town) -> None:

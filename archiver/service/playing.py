@@ -185,6 +185,8 @@ class Playing:
             archive.set_claim(row["id"], claim.verdict or Claim.NOT_A_CAPTURE, now)
             return True
         done.claims += 1
+        # Noted before: whatever becomes of this one, the others come first the next time.
+        archive.claim_unanswered(row["id"], now)
         answer = await self._play(claim.capture)
         finding, page = None, GoodLook()
         if row["link_id"]:
@@ -192,7 +194,6 @@ class Playing:
         verdict = judge_claim(answer, finding, claim.capture, link)
         now = self._desk.clock.now()
         if verdict is None:
-            archive.claim_unanswered(row["id"], now)
             return False
         with self._desk.store.atomic():
             archive.set_claim(row["id"], verdict, now)

@@ -11,6 +11,7 @@ import pytest
 
 from archiver.archiving.pipeline import Action, plan
 from archiver.clock import RehearsalClock
+from archiver.model import Capture
 from archiver.service.archiving import READING, SUBMITTING, VERIFYING, Archiving
 from archiver.service.checking import Checking
 from archiver.service.desk import Desk
@@ -71,6 +72,30 @@ async def test_a_mistake_about_one_link_ends_no_round_of_archive_work(
         assert desk.store.archive.due_count(desk.clock.now() + timedelta(hours=23)) == 0
         assert desk.store.archive.due_count(desk.clock.now() + timedelta(hours=25)) >= 1
     assert len(town.archive.asked("cdx")) == 4
+
+
+async def test_a_mistake_about_one_claim_lets_the_others_come_first_the_next_time(
+    place: Place, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        url = town.url(PAGES[number])
+        claim = town.archive.add_capture(url, START - timedelta(days=90))
+        place.cite(url, event=f"event-{number}", archive_url=claim)
+    place.configure(town, archive__mode='"lookup"')
+
+    async def fails(self: Playing, capture: Capture) -> None:
+        played.append(capture.original_url)
+        raise ValueError("a mistake of ours")
+
+    played: list[str] = []
+    monkeypatch.setattr(Playing, "_play", fails)
+    with open_desk(place) as desk:
+        await scan(desk)
+        async with Archiving(desk) as archiving:
+            for _ in range(2):
+                with pytest.raises(ValueError, match="mistake"):
+                    await archiving.work(TICK, frozenset({VERIFYING}))
+    assert len(set(played)) == 2
 
 
 async def test_both_duties_at_once_look_every_link_up_once(place: Place, town: Town) -> None:

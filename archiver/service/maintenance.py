@@ -66,9 +66,10 @@ def back_up(desk: Desk) -> Path | None:
             code="copy-unwritable",
         ) from error
     path = desk.store.database.path
-    copy = directory / _copy_name(path, desk.clock.now())
+    now = desk.clock.now()
+    copy = directory / _copy_name(path, now)
     copy_database(desk.store.database, copy)
-    _drop_old_copies(directory, path, desk.settings.database.backup_keep)
+    _drop_old_copies(directory, path, desk.settings.database.backup_keep, now)
     return copy
 
 
@@ -129,10 +130,16 @@ def _named(directory: Path, pattern: str) -> list[Path]:
         return []
 
 
-def _drop_old_copies(directory: Path, database: Path, keep: int) -> None:
-    """Drop the oldest copies of this database; nothing that is named otherwise is touched."""
+def _drop_old_copies(directory: Path, database: Path, keep: int, now: datetime) -> None:
+    """Drop the oldest copies of this database; nothing that is named otherwise is touched.
+
+    A copy of a time that has not come was made by a clock that was ahead. Taken for the newest,
+    it would stay for years, and every real one would be dropped in its stead.
+    """
+    ahead = _copy_name(database, now + timedelta(days=1))
+    copies = sorted(daily_copies(directory, database), key=lambda file: file.name < ahead)
     halves = _named(directory, _ours(database, HALF_COPY))
-    for file in (*daily_copies(directory, database)[:-keep], *filter(_is_left_behind, halves)):
+    for file in (*copies[:-keep], *filter(_is_left_behind, halves)):
         try:
             file.unlink()
         except OSError as error:

@@ -67,6 +67,18 @@ def test_the_newest_copies_are_kept_each_of_them_whole_and_what_is_not_ours_left
             assert looks == (3 * len(URLS),)
 
 
+def test_copies_made_by_a_clock_that_was_ahead_drive_no_real_one_out(desk: Desk) -> None:
+    pass_days(desk, 4000)
+    for _ in range(2):
+        maintain(desk)
+        pass_days(desk, 1)
+    pass_days(desk, -4002)
+    for _ in range(2):
+        maintain(desk)
+        pass_days(desk, 1)
+    assert names(desk) == ["archiver-20261120T033000Z.db", "archiver-20261121T033000Z.db"]
+
+
 def test_what_a_killed_backup_left_behind_is_cleared_away_a_day_later(desk: Desk) -> None:
     maintain(desk)
     backups = desk.store.database.path.parent / "backups"

@@ -24,7 +24,12 @@ HALF_COPY = r"\.partial-\d+"
 _BEFORE = re.compile(r"\.before-m\d+\w*")
 
 # Troubles with a copy that are told without a sentence about where it was to be made.
-_SAID_AS_IT_IS = frozenset({CORRUPTED, "copy-damaged", "copy-onto-itself", "interrupted"})
+_SAID_AS_IT_IS = frozenset(
+    {CORRUPTED, "copy-damaged", "copy-has-log", "copy-onto-itself", "interrupted"}
+)
+
+# SQLite plays them into whatever database stands beside them (sqlite.org/howtocorrupt.html §1.4).
+_LOGS = ("-wal", "-journal")
 
 
 def copy_database(database: Database, destination: Path) -> None:
@@ -35,6 +40,7 @@ def copy_database(database: Database, destination: Path) -> None:
     partial = destination.with_name(f"{destination.name}.partial-{os.getpid()}")
     try:
         _require_another_file(database.path, destination)
+        _require_no_log(destination)
         partial.unlink(missing_ok=True)
         database.execute("VACUUM INTO ?", [str(partial)])
         require_whole_copy(partial)
@@ -103,6 +109,17 @@ def _require_another_file(path: Path, destination: Path) -> None:
             "Name another file for the copy.",
             code="copy-onto-itself",
         )
+
+
+def _require_no_log(destination: Path) -> None:
+    """Refuse to replace a database whose log would be played into the copy and damage it."""
+    for log in (destination.with_name(destination.name + end) for end in _LOGS):
+        if log.exists() and log.stat().st_size:
+            raise DatabaseUnusable(
+                f"{log} would be played into the copy and damage it; nothing was copied.",
+                f"Close what works on {destination} and move both aside, or name another file.",
+                code="copy-has-log",
+            )
 
 
 def _reach_the_disk(path: Path) -> None:

@@ -258,3 +258,19 @@ def test_a_backup_onto_the_database_itself_is_refused(
         assert main(["db", "backup", name]) == 4
         assert "is the database itself; nothing was copied." in capsys.readouterr().err
     assert prepared.database.stat().st_ino == before
+
+
+@pytest.mark.parametrize("end", ["-wal", "-journal"])
+def test_a_backup_beside_the_log_of_an_older_copy_is_refused(
+    end: str, prepared: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(prepared.folder)
+    assert main(["db", "backup", "copy.db"]) == 0
+    log = prepared.folder / f"copy.db{end}"
+    log.write_bytes(b"what a killed program wrote")
+    before = (prepared.folder / "copy.db").stat().st_ino
+    assert main(["db", "backup", "copy.db"]) == 4
+    assert "would be played into the copy" in capsys.readouterr().err
+    assert (prepared.folder / "copy.db").stat().st_ino == before
+    log.write_bytes(b"")
+    assert main(["db", "backup", "copy.db"]) == 0

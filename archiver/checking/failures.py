@@ -134,8 +134,9 @@ def _system_word(error: BaseException, otherwise: str = LOCAL_TROUBLE) -> str:
         return error.word
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate_word(error)
-    if isinstance(error, ssl.SSLError) and getattr(error, "reason", None):
-        return _TLS_REASONS.get(error.reason, "tls-handshake")
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+        # Its number is OpenSSL's, and the reason of an alert nobody knows is None.
+        return _TLS_REASONS.get(error.reason or "", "tls-handshake")
     number = getattr(error, "errno", None)
     if number is None:
         # The connection ended inside the handshake (row 23).

@@ -199,6 +199,7 @@ ALERTS = {
     "row 24: unrecognised name": (b"\x02\x70", "tls-name"),
     "row 25: bad certificate, namely none": (b"\x02\x2a", "client-cert"),
     "internal error": (b"\x02\x50", "tls-handshake"),
+    "an alert that nobody knows, which is no fault of ours": (b"\x02\xff", "tls-handshake"),
 }
 
 

@@ -199,11 +199,11 @@ class Checking:
             ]
             self.desk.store.looks.record(recorded, run_id)
             if not vote.label.is_offline:
-                self._put_off(recorded[place] for place in sorted(vote.spoilt))
+                self._put_off(recorded)
         return recorded
 
     def _put_off(self, looks: Iterable[RecordedLook]) -> None:
-        """Give void looks some hours while we are online: only the resolver can mend them.
+        """Give void looks some hours while we are online: a resolver, a proxy or we must mend them.
 
         The belief does not move, so the link stays due: the same round would claim it again and
         again, and every later one too. When to look next may be put off, as by a host's pause.

@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from archiver.checking.failures import LOCAL_TROUBLE
 from archiver.checking.robots import Robots
+from archiver.checking.wire import Answer, Failure, Wire
 from archiver.clock import to_stamp
 from archiver.demo.sites import ALIVE, GONE, Site, soft
+from archiver.model import Verdict
 from archiver.service.checking import Checking, Seen
 from archiver.service.duties import Duties
 from archiver.service.explain import why_in_words
@@ -72,6 +78,27 @@ async def test_a_clock_that_was_years_ahead_for_a_while_stops_no_look(tmp_path: 
         await duties.check()
         seen = "SELECT count(*) FROM looks WHERE looked_at < ?"
         assert service.count(seen, to_stamp(START + timedelta(days=1))) >= 1
+
+
+async def test_a_link_that_meets_a_trouble_of_ours_alone_is_not_asked_at_every_tick(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get = Wire.get
+
+    async def fails_for_one(self: Wire, wire: str, **options: Any) -> Answer | Failure:
+        if PAGES[0].host in wire:
+            return Failure(LOCAL_TROUBLE, heard=False)
+        return await get(self, wire, **options)
+
+    monkeypatch.setattr(Wire, "get", fails_for_one)
+    async with small_web(tmp_path, PAGES) as service:
+        summary = await service.look()
+        assert not summary.offline
+        belief = service.belief(PAGES[0])
+        assert belief.verdict is Verdict.UNCHECKED
+        row = service.desk.store.queries.link_by_url(PAGES[0].url)
+        assert row is not None
+        assert row["next_look_at"] > to_stamp(service.clock.now() + timedelta(hours=4))
 
 
 async def test_the_lease_of_a_dead_daemon_is_freed_and_its_delay_still_holds(

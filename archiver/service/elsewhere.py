@@ -6,6 +6,7 @@ and manners, and judged by the same playback rules.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,10 +15,11 @@ from archiver.archiving.aggregator import Aggregator, play_elsewhere
 from archiver.archiving.answers import Lookup, LookupAnswer, PlaybackAnswer
 from archiver.archiving.pipeline import ArchiveRecord, LookUp, Situation
 from archiver.archiving.verify import Passed, Verification
-from archiver.archiving.wire import Failure, RawAnswer
+from archiver.archiving.wire import RETRY_AFTER_CAP, Failure, RawAnswer
 from archiver.checking.fetch import Fetcher
 from archiver.checking.lanes import HostUnavailable, Lanes
 from archiver.checking.wire import Answer
+from archiver.clock import from_stamp, to_stamp
 from archiver.model import ArchiveState, Capture, Verdict
 from archiver.service.desk import Desk
 from archiver.store import ArchiveTask
@@ -25,6 +27,9 @@ from archiver.store import ArchiveTask
 _PLAYBACK_SECONDS = 60.0
 _PLAYBACK_BYTES = 256 * 1024
 _ASK_AGAIN = timedelta(minutes=30)
+# The name of the state, and the pause of an aggregator that throttles and names no time
+# (reference checking §7.2).
+_RESTS, _LEAST_REST = "aggregator-rests", 60
 IS_ARCHIVE = "is-archive-url"
 
 
@@ -62,8 +67,30 @@ class Elsewhere:
         wanted = situation.verdict is Verdict.DEAD and answer.outcome is Lookup.NOTHING
         if self._aggregator is None or not wanted or answer.variants:
             return answer
+        rest = self._seconds_of_rest()
+        if rest:
+            return LookupAnswer(Lookup.THROTTLED, retry_after=rest, requests=answer.requests)
         found = await self._aggregator.look_up(action.url, action.around)
+        self._note_rest(found)
         return replace(found, requests=answer.requests + found.requests)
+
+    def _seconds_of_rest(self) -> int:
+        """Return how long the aggregator wants to be left alone still, 0 for not at all."""
+        until = self._desk.store.journal.state(_RESTS)
+        if until is None:
+            return 0
+        left = math.ceil((from_stamp(until) - self._desk.clock.now()).total_seconds())
+        # None is longer than the cap: such a one was noted by a clock that was ahead.
+        return left if 0 < left <= RETRY_AFTER_CAP + 1 else 0
+
+    def _note_rest(self, found: LookupAnswer) -> None:
+        """Keep a pause that the aggregator asks for, also across a restart."""
+        seconds = found.retry_after or 0
+        if found.outcome is Lookup.THROTTLED:
+            seconds = max(seconds, _LEAST_REST)
+        if seconds:
+            until = self._desk.clock.now() + timedelta(seconds=seconds + 1)
+            self._desk.store.journal.set_state(_RESTS, to_stamp(until))
 
     async def play(self, capture: Capture) -> PlaybackAnswer:
         """Play a capture that another archive holds."""

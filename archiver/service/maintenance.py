@@ -21,6 +21,8 @@ UNCITED_KEPT = timedelta(days=90)
 # What a sibling probe told is used for 30 days (design §5).
 PROBES_KEPT = timedelta(days=30)
 HALF_COPIES_KEPT = timedelta(days=1)
+# A command watches its request for a quarter of an hour; a person may look for it the day after.
+REQUESTS_KEPT = timedelta(days=30)
 
 
 def maintain(desk: Desk) -> str:
@@ -78,6 +80,7 @@ def prune(desk: Desk) -> Pruned:
     store, now = desk.store, desk.clock.now()
     links = store.citations.prune_uncited(now - UNCITED_KEPT)
     store.pruning.probes(now - PROBES_KEPT)
+    store.pruning.requests(now - REQUESTS_KEPT)
     looks = captures = 0
     for count in store.pruning.looks(now - desk.settings.database.keep_looks):
         looks += count

@@ -105,6 +105,10 @@ class Pruning:
         """Drop what sibling probes told too long ago to be used."""
         self._database.execute("DELETE FROM probes WHERE asked_at < ?", [to_stamp(before)])
 
+    def requests(self, before: datetime) -> None:
+        """Drop requests of people that were answered so long ago that nobody watches them."""
+        self._database.execute("DELETE FROM requests WHERE done_at < ?", [to_stamp(before)])
+
     def _ranges(self) -> Iterator[tuple[int, int]]:
         """Part all links into ranges of ids: beyond the first number, up to the last."""
         first = 0

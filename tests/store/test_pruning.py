@@ -47,6 +47,17 @@ def test_a_look_that_a_change_points_to_stays(store: Store) -> None:
     assert [row["id"] for row in store.looks.history(1)][:3] == [1, 3, 4]
 
 
+def test_answered_requests_go_and_open_ones_stay_however_old(store: Store) -> None:
+    store.citations.replace_files([scanned(URL, "http://x.test/b", "http://x.test/c")], NOW)
+    journal = store.journal
+    asked = [journal.ask(link_id, "check", NOW) for link_id in (1, 2, 3)]
+    journal.answer(asked[0], NOW)
+    journal.answer(asked[1], NOW + timedelta(days=2))
+    store.pruning.requests(NOW + timedelta(days=1))
+    left = [row["id"] for row in store.database.rows("SELECT id FROM requests ORDER BY id")]
+    assert left == asked[1:]
+
+
 def test_of_captures_the_telling_ones_stay(store: Store) -> None:
     store.citations.replace_files([scanned(URL)], NOW)
     days = (0, 10, 20, 400, 410, 420, 430, 440)

@@ -155,8 +155,7 @@ class Looks:
     def release_stale(self, now: datetime, holders: str | None = None) -> None:
         """Free claims of processes that died: old ones, and those whose holder starts so.
 
-        With them those of a clock that was ahead; what was looked at then is due at once, or its
-        next look would come when that time has come.
+        What a clock that was ahead claimed or looked at is due now, not when that time comes.
         """
         ahead = to_stamp(now + _CLOCK_TRUST)
         self._database.execute(
@@ -165,9 +164,7 @@ class Looks:
             [to_stamp(now - CLAIM_LIFETIME), ahead, f"{holders}*" if holders else ""],
         )
         self._database.execute(
-            "UPDATE links SET next_look_at = ?1"
-            " WHERE cited = 1 AND last_look_at > ?2 AND next_look_at > ?2",
-            [to_stamp(now), ahead],
+            "UPDATE links SET next_look_at = ? WHERE last_look_at > ?", [to_stamp(now), ahead]
         )
 
     def postpone(self, link_ids: Iterable[int], until: datetime) -> None:

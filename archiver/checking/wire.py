@@ -377,7 +377,8 @@ class Wire:
                     session, wire, headers, seconds, verify, taped=body.taped
                 )
                 exchange.answered = True
-                if _too_many_headers(response):
+                # They are part of what was heard, which is most often less and known already.
+                if exchange.bytes_heard > _MAX_HEADER_BYTES and _too_many_headers(response):
                     word = "unreadable-http"
                     return Failure(word, exchange.heard, resolved=exchange.resolved)
                 if body.taped or not _leads_on(response):

@@ -37,7 +37,7 @@ _DUE_SECONDS = 1.0
 _AGAIN_SECONDS = 2.0
 # Thousands of small objects live as long as the window; looking for cycles among them at
 # Python's usual pace was a tenth of a look (benchmarks/README.md).
-_COLLECTION_THRESHOLDS = (20_000, 20, 50)
+_COLLECTION_THRESHOLDS = (60_000, 20, 50)
 
 
 @dataclass(slots=True)

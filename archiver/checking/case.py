@@ -33,12 +33,13 @@ def _plain_key(url: str) -> str:
     return _LOCALE_SEGMENT.sub(r"\1", grouping_key(url).casefold())
 
 
+@lru_cache(maxsize=256)
 def _is_echo(text: str) -> bool:
     """Say whether a heading only repeats what was asked for: it protects nothing."""
     return phrases.is_search_heading(text) or phrases.sure_segment(text) is not None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def _matches(
     text: str, cited_titles: tuple[str, ...], common: frozenset[str], threshold: int, shared: int
 ) -> bool:

@@ -80,7 +80,6 @@ class Fetcher:
         A `resolver` answers address *and* port of a name, so that a rehearsal can serve any
         name on loopback. `robots` remembers what robots.txt files said.
         """
-        self._check = check
         self._hosts = hosts
         self._clock = clock
         self._lanes = lanes
@@ -93,6 +92,7 @@ class Fetcher:
             "User-Agent": self._user_agent,
         }
         self.wire = Wire(check, network, self._guard, resolver, headers)
+        self._limits = Limits(check.timeout.total_seconds(), check.max_redirects)
         self._policy = Policy.from_settings(check)
         self._robots = robots if robots is not None else MemoryRobots()
 
@@ -158,10 +158,6 @@ class Fetcher:
         """
         return await self._travel(url_wire, on_page, self._limits, tape=tape)
 
-    @property
-    def _limits(self) -> Limits:
-        return Limits(self._check.timeout.total_seconds(), self._check.max_redirects)
-
     async def get(self, url: str, *, seconds: float, max_body: int) -> Answer | Failure:
         """Send one plain GET, guarded and in turn like every look; redirects are not followed.
 
@@ -212,7 +208,7 @@ class Fetcher:
             body = found
             return PageFacts()
 
-        limits = Limits(self._check.timeout.total_seconds(), 5, MAX_BYTES)
+        limits = Limits(self._limits.seconds, 5, MAX_BYTES)
         seen = await self._travel(origin + "/robots.txt", keep, limits, urgent=urgent)
         robots = read_robots(seen.status, body, self._user_agent, now)
         self._robots.put(origin, robots)

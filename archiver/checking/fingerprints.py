@@ -40,6 +40,7 @@ _DENSE = _marking(bytes(byte for byte in range(0x80, 0xC0) if byte % 16 == 3)), 
 _INVERSES = bytes(pow(byte + 1, -1, 257) - 1 for byte in range(256))
 # One bit of every byte, for as many runs as the longest text can have.
 _BITS = tuple(int.from_bytes(bytes((1 << bit,)) * (4 * LONGEST + 1), "little") for bit in range(8))
+_DIGITS = bytes.maketrans(b"\0\1", b"01")
 # The bytes of a number in memory, lowest first.
 _LOWEST_FIRST = range(4) if sys.byteorder == "little" else range(3, -1, -1)
 
@@ -65,12 +66,9 @@ def fingerprint(text: str) -> str:
 def _majority(columns: list[bytes], count: int) -> int:
     """Return the 64 bits that more than half of the runs have set; a column has a byte of each."""
     half = count // 2
-    result = 0
-    for column in columns:
-        number = int.from_bytes(column, "little")
-        for bit in _BITS:
-            result = result << 1 | ((number & bit).bit_count() > half)
-    return result
+    numbers = [int.from_bytes(column, "little") for column in columns]
+    held = bytes([(number & bit).bit_count() > half for number in numbers for bit in _BITS])
+    return int(held.translate(_DIGITS), 2)
 
 
 def distance(one: str, other: str) -> int | None:

@@ -190,9 +190,9 @@ class Lanes:
         return Hold(self, self._lane(lane_of(host)), urgent=urgent)
 
     def claim(self, host: str) -> bool:
-        """Lease a host without waiting; False when another process holds it.
+        """Lease a host without waiting, for a look that is about to ask it.
 
-        An on-demand look asks this first, and queues itself for the holder when told False.
+        False when another process holds it: the look will wait for that, as any does.
         """
         lane = self._lane(lane_of(host))
         leased = self._lease(lane)

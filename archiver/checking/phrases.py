@@ -85,7 +85,7 @@ def _trimmed(folded: str) -> str:
     return " ".join(words)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def sure_segment(text: str) -> str | None:
     """Return the segment of a title or heading that says "not found" and little else."""
     whole = fold(text)
@@ -127,7 +127,7 @@ def sentence_in(text: str) -> str | None:
     return tells_missing(text)
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=256)
 def speaks_of_missing(title: str) -> bool:
     """Say whether a cited title itself speaks of missing pages."""
     return "404" in title or bool(sentence_in(title) or sure_segment(title))

@@ -136,6 +136,8 @@ _IDENTIFIER = re.compile(
 )
 _MOST_HITS = 40
 _EMPTY_WIKI_HINT = b"noarticletext"
+# As pages spell it: making a whole page lower-case costs more than three searches.
+_ROBOTS_NAMES = (b"robots", b"ROBOTS", b"Robots")
 _ROBOTS = re.compile(rb"<meta\b[^<>]{0,200}?\brobots\b[^<>]{0,300}")
 
 
@@ -169,9 +171,9 @@ def takes_back(page: bytes, markup: bytes) -> bool:
     """
     if _EMPTY_WIKI_HINT in page:
         return True
-    if b"robots" in (lower := markup.lower()) and _forbids_indexing(lower):
+    if any(name in markup for name in _ROBOTS_NAMES) and _forbids_indexing(markup.lower()):
         return True
-    if not any(part in lower for part in _HINT_PARTS):
+    if not any(part in markup for part in _HINT_PARTS):
         return False
     hints = [hint for hint, needle in _HINT_BYTES if needle in markup]
     return bool(hints) and _has_not_found_class(as_text(markup), hints)

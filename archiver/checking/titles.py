@@ -46,7 +46,7 @@ STOP_WORDS = frozenset(
 )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def normalise(text: str) -> str:
     """Return a title as it is compared: unescaped twice, NFKC, casefolded, without punctuation."""
     if not text.isascii() or "&" in text:
@@ -73,7 +73,7 @@ def _marks() -> dict[int, None]:
     }
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def fold(text: str) -> str:
     """Return a phrase as phrases are compared: casefolded, without accents and punctuation."""
     if text.isascii():
@@ -90,7 +90,7 @@ def segments(title: str) -> list[str]:
     return [part for part in parts if part and not part.isspace()]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def content_words(text: str) -> frozenset[str]:
     """Return the words of a title that say something (pairs for scripts without spaces)."""
     return frozenset(

@@ -183,12 +183,18 @@ def trust(ca_file: str) -> ssl.SSLContext:
     """
     chosen = ca_file or os.environ.get("SSL_CERT_FILE") or None
     try:
-        context = ssl.create_default_context(cafile=chosen)
+        return _trusting(chosen)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
             f"The certificate file {shown(chosen)} cannot be used: {shown(error)}.",
             "Correct network.ca_file or SSL_CERT_FILE; it must be a PEM file.",
         ) from error
+
+
+@functools.lru_cache(maxsize=4)
+def _trusting(authorities: str | None) -> ssl.SSLContext:
+    # Reading the system's authorities takes as long as a hundred looks: once in a process.
+    context = ssl.create_default_context(cafile=authorities)
     # Since Python 3.13 strict by default, which refuses chains every browser accepts.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
@@ -371,7 +377,8 @@ class Wire:
                     session, wire, headers, seconds, verify, taped=body.taped
                 )
                 exchange.answered = True
-                if _too_many_headers(response):
+                # They are part of what was heard, which is most often less and known already.
+                if exchange.bytes_heard > _MAX_HEADER_BYTES and _too_many_headers(response):
                     word = "unreadable-http"
                     return Failure(word, exchange.heard, resolved=exchange.resolved)
                 if body.taped or not _leads_on(response):

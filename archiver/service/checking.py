@@ -107,6 +107,12 @@ class Checking:
         with self.desk.store.atomic():
             self._lanes.release_idle()
 
+    def lease(self, links: Iterable[KnownLink]) -> None:
+        """Lease the hosts of links that are about to be looked at, as far as they are free."""
+        with self.desk.store.hosts.together():
+            for host in dict.fromkeys(link.host for link in links):
+                self._lanes.claim(host)
+
     async def see(
         self, link: KnownLink, *, urgent: bool = False, begin: Callable[[], bool] | None = None
     ) -> Seen | Busy | None:

@@ -11,7 +11,7 @@ import contextlib
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -37,7 +37,7 @@ _DUE_SECONDS = 1.0
 _AGAIN_SECONDS = 2.0
 # Thousands of small objects live as long as the window; looking for cycles among them at
 # Python's usual pace was a tenth of a look (benchmarks/README.md).
-_COLLECTION_THRESHOLDS = (20_000, 20, 50)
+_COLLECTION_THRESHOLDS = (60_000, 20, 50)
 
 
 @dataclass(slots=True)
@@ -185,7 +185,7 @@ class _Round:
         await self._settle()
         self._tell_trouble()
 
-    async def work_through(self, links: Iterable[KnownLink]) -> None:
+    async def work_through(self, links: Sequence[KnownLink]) -> None:
         """Look at these links."""
         self._start(links)
         while self._tasks and not self._ended:
@@ -210,7 +210,8 @@ class _Round:
             self._desk.store.looks.postpone([link.link_id for link in skipped], until)
         return allowed
 
-    def _start(self, links: Iterable[KnownLink]) -> None:
+    def _start(self, links: Sequence[KnownLink]) -> None:
+        self._checking.lease(links)
         for link in links:
             task = asyncio.create_task(self._look(link))
             self._tasks.add(task)

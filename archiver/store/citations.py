@@ -6,6 +6,7 @@ What disappears from the files leaves the current views but not the history: a c
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -71,12 +72,15 @@ class Citations:
         }
 
     def replace_files(self, files: Iterable[ScannedFile], now: datetime) -> None:
-        """Store what files hold now, in one transaction."""
+        """Store what files hold now, and what their links inherit from it, in one transaction."""
+        touched: set[int] = set()
         with self._database.atomic():
             for file in files:
-                self._replace_file(file, to_stamp(now))
+                touched |= self._replace_file(file, to_stamp(now))
+            self._refresh_links(touched, to_stamp(now))
 
-    def _replace_file(self, file: ScannedFile, now: str) -> None:
+    def _replace_file(self, file: ScannedFile, now: str) -> set[int]:
+        """Store what one file holds now; return the links it cites or cited."""
         execute = self._database.execute
         execute("DELETE FROM events WHERE path = ?", [file.path])
         self._database.execute_many(
@@ -89,12 +93,13 @@ class Citations:
         )
         execute("DELETE FROM problems WHERE path = ? AND name <> 'duplicate-event-id'", [file.path])
         self._insert_problems(file.problems)
-        self._merge_citations(file, now)
+        touched = self._merge_citations(file, now)
         execute(
             "INSERT OR REPLACE INTO files (path, size, mtime_ns, inode, read_at)"
             " VALUES (?, ?, ?, ?, ?)",
             [file.path, *file.stamp, now],
         )
+        return touched
 
     def _insert_problems(self, problems: Iterable[Problem]) -> None:
         self._database.execute_many(
@@ -110,11 +115,12 @@ class Citations:
             ],
         )
 
-    def _merge_citations(self, file: ScannedFile, now: str) -> None:
+    def _merge_citations(self, file: ScannedFile, now: str) -> set[int]:
         """Match what the file cites now with what it cited before, keeping rows' identities.
 
         Identity is what is cited, by event and key, and which time it is cited there; so a
-        citation that moves down a line keeps its first sight and its claim.
+        citation that moves down a line keeps its first sight and its claim. Returns the links
+        of both.
         """
         known: dict[tuple[Any, ...], sqlite3.Row] = {}
         seen: Counter[tuple[Any, ...]] = Counter()
@@ -128,12 +134,14 @@ class Citations:
             known[(*key, seen[key])] = row
             seen[key] += 1
         seen.clear()
+        touched = {row["link_id"] for row in known.values()}
         kept: set[int] = set()
         for citation in file.citations:
             key = (citation.source_key, citation.event.event_id, citation.cited_url)
             old = known.get((*key, seen[key]))
             seen[key] += 1
             link_id = self._link(citation, now)
+            touched.add(link_id)
             if old is None:
                 self._insert(citation, link_id, now)
                 if link_id is not None:
@@ -152,6 +160,7 @@ class Citations:
         self._database.execute_many(
             "UPDATE citations SET missing_since = coalesce(missing_since, ?) WHERE id = ?", missing
         )
+        return touched - {None}
 
     def _link(self, citation: Citation, now: str) -> int | None:
         if citation.link is None:
@@ -264,14 +273,14 @@ class Citations:
         guarded = (not found_paths and known > 0) or missing * REMOVAL_GUARD_SHARE > known
         before = now if accept or not guarded else now - REMOVAL_GUARD_WAIT
         with self._database.atomic():
-            removed = self._database.execute(
+            removed = self._database.fetch(
                 "UPDATE citations SET gone_at = ?, missing_since = NULL"
-                " WHERE missing_since <= ? AND gone_at IS NULL",
+                " WHERE missing_since <= ? AND gone_at IS NULL RETURNING link_id",
                 [to_stamp(now), to_stamp(before)],
-            ).rowcount
+            )
             self._forget_files(found_paths)
-            self._refresh_links(to_stamp(now))
-        return Removals(removed, missing - removed)
+            self._refresh_links({link_id for (link_id,) in removed} - {None}, to_stamp(now))
+        return Removals(len(removed), missing - len(removed))
 
     def _forget_files(self, found_paths: frozenset[str]) -> None:
         """Drop files that were not found and of which no citation is held back."""
@@ -286,20 +295,26 @@ class Citations:
         for table in ("files", "events", "problems"):
             self._database.execute_many(f"DELETE FROM {table} WHERE path = ?", gone)
 
-    def _refresh_links(self, now: str) -> None:
-        """Bring what a link inherits from its citations up to date."""
+    def _refresh_links(self, link_ids: set[int], now: str) -> None:
+        """Bring what links inherit from their citations up to date."""
+        if not link_ids:
+            return
+        links = json.dumps(sorted(link_ids))
         self._database.execute(
             "UPDATE links SET cited = 0, uncited_since = ? WHERE cited = 1 AND NOT EXISTS"
-            " (SELECT 1 FROM citations c WHERE c.link_id = links.id AND c.gone_at IS NULL)",
-            [now],
+            " (SELECT 1 FROM citations c WHERE c.link_id = links.id AND c.gone_at IS NULL)"
+            " AND id IN (SELECT value FROM json_each(?))",
+            [now, links],
         )
         self._database.execute(
             "UPDATE links SET best_tier = t.tier, importance = t.importance FROM ("
             " SELECT link_id, min(CASE WHEN typeof(tier) = 'integer' THEN tier END) AS tier,"
             " max(CASE WHEN typeof(importance) = 'integer' THEN importance END) AS importance"
-            " FROM citations WHERE gone_at IS NULL AND link_id IS NOT NULL GROUP BY link_id) AS t"
+            " FROM citations WHERE gone_at IS NULL AND link_id IN (SELECT value FROM json_each(?))"
+            " GROUP BY link_id) AS t"
             " WHERE links.id = t.link_id AND (links.best_tier IS NOT t.tier"
-            " OR links.importance IS NOT t.importance)"
+            " OR links.importance IS NOT t.importance)",
+            [links],
         )
 
     def events(self) -> list[Event]:

@@ -78,6 +78,23 @@ class Database:
                 raise
 
     @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """Let what is written in the block reach the disk with the next commit that waits.
+
+        For leases and claims, which need not outlive a power cut. Processes still see them at
+        once, and a killed one leaves them behind. A transaction that is under way keeps its own
+        promise.
+        """
+        if self.connection.in_transaction:
+            yield
+            return
+        self.pragmas(["synchronous = NORMAL"])
+        try:
+            yield
+        finally:
+            self.pragmas(["synchronous = FULL"])
+
+    @contextmanager
     def impatient(self, seconds: float = READER_PATIENCE_SECONDS) -> Iterator[None]:
         """Wait only a moment for a lock inside the block: what is done there can be left out."""
         self.pragmas([f"busy_timeout = {int(1000 * seconds)}"])

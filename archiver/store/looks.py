@@ -96,7 +96,8 @@ class Looks:
 
     def claim_due(self, now: datetime, limit: int, holder: str) -> list[KnownLink]:
         """Take up to `limit` due links that nobody holds."""
-        with self._database.atomic():
+        # After a power cut nobody holds them, whether the disk knows of the claim or not.
+        with self._database.unhurried(), self._database.atomic():
             rows = self._database.fetch(
                 "UPDATE links SET claimed_by = ?, claimed_at = ? WHERE id IN ("
                 " SELECT id FROM links WHERE cited = 1 AND next_look_at <= ?"

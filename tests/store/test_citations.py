@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from archiver.model import Event, Problem
-from archiver.store import Store
+from archiver.store import ScannedFile, Store
 from tests.store.conftest import NOW
 from tests.store.making import citation, event, scanned
 
@@ -131,3 +138,55 @@ def test_events_that_share_an_id_are_returned_for_the_cross_file_check(store: St
         Event("events/a.md", 1, "same", "2016-11-30", "An event", 8),
         Event("events/b.md", 1, "same", "2016-11-30", "An event", 8),
     ]
+
+
+def inherited(store: Store) -> list[tuple[Any, ...]]:
+    """Return of every link whether a citation holds it, and the best of what these say."""
+    return [
+        tuple(row)
+        for row in store.database.rows(
+            "SELECT l.url, count(c.id) > 0, min(c.tier), max(c.importance) FROM links l"
+            " LEFT JOIN citations c ON c.link_id = l.id AND c.gone_at IS NULL"
+            " GROUP BY l.id ORDER BY l.url"
+        )
+    ]
+
+
+def kept(store: Store) -> list[tuple[Any, ...]]:
+    """Return the same as the links themselves have it; what nobody cites keeps what it had."""
+    return [
+        (row["url"], row["cited"], *((row["best_tier"], row["importance"]) if row["cited"] else ()))
+        for row in store.database.rows("SELECT * FROM links ORDER BY url")
+    ]
+
+
+def tiered(number: int, path: str, pages: list[tuple[int, int]]) -> ScannedFile:
+    """Return a file that cites pages, each with a tier."""
+    citations = [
+        replace(citation(f"http://x.test/{page}", path, place), tier=tier)
+        for place, (page, tier) in enumerate(pages, 1)
+    ]
+    return ScannedFile(path, (number, 2, 3), [], citations, [])
+
+
+_FILES = st.dictionaries(
+    st.sampled_from(["events/a.md", "events/b.md", "events/c.md"]),
+    st.lists(st.tuples(st.integers(0, 4), st.integers(1, 3)), max_size=4),
+)
+
+
+@given(st.lists(st.tuples(_FILES, st.booleans()), min_size=1, max_size=5))
+def test_a_link_has_what_its_citations_say_even_when_a_scan_is_cut_short(
+    scans: list[tuple[dict[str, list[tuple[int, int]]], bool]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(Path(folder) / "archiver.db")
+        citations = store.citations
+        for number, (files, comes_to_its_end) in enumerate(scans):
+            now = NOW + number * timedelta(hours=1)
+            citations.replace_files([tiered(number, *file) for file in files.items()], now)
+            if comes_to_its_end:
+                citations.mark_missing_files(citations.known_files().keys() - files.keys(), now)
+                citations.settle_removals(frozenset(files), now, accept=True)
+            assert kept(store) == [row if row[1] else row[:2] for row in inherited(store)]
+        store.close()

@@ -134,6 +134,8 @@ _CLASS_WORD = re.compile(
 _IDENTIFIER = re.compile(
     r"(?:post|page|item|term|tag|cat|category|node|menu|user|id)(?:id|-id)?-?404"
 )
+# Nobody names a class at such length, and the pattern tries every way of dividing a name.
+_LONGEST_NAME = 80
 _MOST_HITS = 40
 _EMPTY_WIKI_HINT = b"noarticletext"
 # As pages spell it: making a whole page lower-case costs more than three searches.
@@ -220,4 +222,6 @@ def _tag_says_not_found(text: str) -> bool:
 
 
 def _says_not_found(word: str) -> bool:
+    if len(word) > _LONGEST_NAME:
+        return False
     return bool(_CLASS_WORD.fullmatch(word)) and not _IDENTIFIER.fullmatch(word)

@@ -246,6 +246,7 @@ HOSTILE = {
     "quotes": "<p class='" * (N // 10),
     "classes": "<div class='404 not-found " + "x404 " * 60000 + "'>",
     "class hints": '<div class="a404b">' * (N // 19),
+    "class names": f"<div id='404Found-otfound' class='x-not-found{'a' * 530}!'>" * 300,
     "headline": '<script type="application/ld+json">' + '"headline": "' * 2000 + "\\" * 40000,
     "refresh": "<meta http-equiv=refresh content='" + "0;" * 60000 + "'>",
     "spaces": "<p>" + " " * N,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -152,6 +153,30 @@ def test_every_format_can_be_written_into_a_file(
         assert out == ""
         assert target.stat().st_size > 0
         assert run(capsys, rehearsed.configuration, "report", "-f", form)
+
+
+def test_a_report_is_written_into_a_pipe_and_never_takes_its_place(
+    rehearsed: Rehearsed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        run(capsys, rehearsed.configuration, "report", "-f", "badge", "-o", str(pipe))
+        assert os.read(reader, 4).startswith(b"<svg")
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_a_report_goes_where_a_link_leads(
+    rehearsed: Rehearsed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link, target = tmp_path / "badge.svg", tmp_path / "elsewhere.svg"
+    link.symlink_to(target)
+    run(capsys, rehearsed.configuration, "report", "-f", "badge", "-o", str(link))
+    assert link.is_symlink()
+    assert target.read_text(encoding="utf-8").startswith("<svg")
 
 
 @pytest.mark.parametrize(("fail_on", "code"), [("never", 0), ("dead", 1), ("failing", 1)])

@@ -221,6 +221,16 @@ def test_a_backup_is_a_whole_database(
         assert connection.execute("SELECT count(*) FROM source_status").fetchone()[0] > 100
 
 
+def test_a_backup_takes_the_place_of_no_pipe(
+    copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert main(["-c", str(copied), "db", "backup", str(pipe)]) == 4
+    assert "is no file; nothing was copied" in capsys.readouterr().err
+    assert pipe.is_fifo()
+
+
 def test_migrating_an_up_to_date_database_changes_nothing(
     copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

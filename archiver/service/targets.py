@@ -6,6 +6,7 @@ Unknown names are refused before anything is sent (contract §1, "Targets").
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def _resolve(desk: Desk, target: str) -> Iterable[int]:
     if any(mark in target for mark in _LOOKS_LIKE_GLOB):
         paths = [Path(path) for path in sorted(glob.glob(target, recursive=True))]
     else:
-        paths = [Path(target)] if Path(target).exists() else []
+        # `os.path` says of "", and of what is too long for a name, that it does not exist.
+        paths = [Path(target)] if os.path.exists(target) else []
     if paths:
         return [link_id for path in paths for link_id in _links_of_path(desk, path)]
     cited = desk.store.queries.links_of_event(target)

@@ -117,7 +117,14 @@ async def test_targets_are_urls_files_and_events_each_looked_at_once(
     assert len(town.visits) == 3
 
 
-@pytest.mark.parametrize("unknown", ["no-such-event", "events/nothing.md", "http://", "ftp://x/y"])
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        *("no-such-event", "events/nothing.md", "http://", "ftp://x/y"),
+        "",  # an empty variable of a script, and no name of the working directory
+        "long-" * 60,
+    ],
+)
 async def test_an_unknown_target_exits_2_before_anything_is_sent(
     place: Place, town: Town, unknown: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 
 import pytest
@@ -123,6 +124,7 @@ async def test_targets_are_urls_files_and_events_each_looked_at_once(
         *("no-such-event", "events/nothing.md", "http://", "ftp://x/y"),
         "",  # an empty variable of a script, and no name of the working directory
         "long-" * 60,
+        "no-text-\udcff",
     ],
 )
 async def test_an_unknown_target_exits_2_before_anything_is_sent(
@@ -136,6 +138,29 @@ async def test_an_unknown_target_exits_2_before_anything_is_sent(
     assert list(error) == ["code", "message", "next"]
     assert error["next"] in done.err
     assert town.visits == []
+
+
+@pytest.mark.parametrize("name", [b"no-text-\xff.md", "hidden-\u200e-mark.md".encode()])
+async def test_a_file_is_found_whatever_its_name(place: Place, town: Town, name: bytes) -> None:
+    path = place.cite(town.url(NEWS))
+    odd = path.with_name(os.fsdecode(name))
+    path.rename(odd)
+    place.configure(town)
+    done = await place.run("check", f"events/{odd.name}", "--json")
+    assert done.code == 0, done.err
+    assert [result["url"] for result in done.json["results"]] == [town.url(NEWS)]
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"), [("\udcc3\udcbcber-das-wehr", "%C3%BCber"), ("\udcff-das-wehr", "%EF%BF%BD")]
+)
+async def test_a_url_is_read_as_utf_8_whatever_the_locale(
+    place: Place, town: Town, given: str, sent: str
+) -> None:
+    place.configure(town)
+    done = await place.run("check", town.url(f"/news/{given}"), "--json")
+    assert done.code == 0, done.err
+    assert done.json["results"][0]["url"] == town.url(f"/news/{sent}-das-wehr")
 
 
 async def test_a_page_nobody_cites_is_looked_at_and_kept_out_of_every_view(

@@ -246,6 +246,14 @@ def test_an_error_that_nobody_reads_keeps_its_exit_code():
     assert done.returncode == 3
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("config init", 0), ("config show -c nowhere.toml", 3)]
+)
+def test_a_command_started_without_outputs_keeps_its_exit_code(arguments, code):
+    command = f'"{sys.executable}" -m archiver {arguments} >&- 2>&-'
+    assert subprocess.run(command, shell=True, cwd=ROOT, timeout=30, check=False).returncode == code
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_behind_standard_output_is_said_and_exits_4():
     with open("/dev/full", "wb") as full:

@@ -142,6 +142,16 @@ async def test_a_dry_run_says_what_is_due_and_writes_nothing(place: Place, town:
     assert town.visits == town.archive.requests == []
 
 
+async def test_a_dry_run_asks_no_archive_for_an_address_that_is_never_shown_to_one(
+    place: Place, town: Town
+) -> None:
+    place.cite("http://10.0.0.1/minutes-of-the-harbour-board")
+    place.configure(town)
+    done = await place.run("run", "--dry-run")
+    assert "look http://10.0.0.1/" in done.out
+    assert "archive (" not in done.out
+
+
 async def test_a_dry_run_leaves_an_existing_database_as_it_is(place: Place, town: Town) -> None:
     everything(place, town)
     assert (await place.run("run", "--once")).code == 0

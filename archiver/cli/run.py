@@ -57,12 +57,17 @@ def run(
 
     span = _duration(archive_time)
     application.is_service = not dry_run
-    require_usable(application.loaded, application.environ)
-    for remark in remarks(application.loaded, application.environ):
-        application.say(remark, "warning")
-    if dry_run:
-        return _dry_run(application)
-    return _work(application, once=once, span=span, accept_removals=accept_removals)
+    try:
+        require_usable(application.loaded, application.environ)
+        for remark in remarks(application.loaded, application.environ):
+            application.say(remark, "warning")
+        if dry_run:
+            return _dry_run(application)
+        return _work(application, once=once, span=span, accept_removals=accept_removals)
+    except KeyboardInterrupt:
+        if once or dry_run:
+            raise
+        return 0  # a service that was asked to end before it was up (contract §1)
 
 
 def _duration(text: str) -> timedelta:
@@ -86,10 +91,6 @@ def _work(application: Application, *, once: bool, span: timedelta, accept_remov
                 return _serve(application, desk, accept_removals)
         with open_desk(application, as_daemon=True) as desk:
             return _once(application, desk, span, accept_removals)
-    except KeyboardInterrupt:
-        if once:
-            raise
-        return 0  # a service that was asked to end before it was up (contract §1)
     finally:
         lock.give_back()
 

@@ -264,11 +264,16 @@ def test_a_full_disk_behind_standard_output_is_said_and_exits_4():
     assert b"Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("command", "code"), [("config check", 130), ("run --once", 130), ("run", 0)]
+)
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_interruption_and_termination_exit_130_without_a_trace(tmp_path, signal_number):
+def test_interruption_and_termination_exit_130_and_a_service_0_without_a_trace(
+    tmp_path, signal_number, command, code
+):
     fifo = tmp_path / "never-written.toml"
     os.mkfifo(fifo)
-    process = start("config", "check", "-c", str(fifo), stdout=subprocess.PIPE)
+    process = start(*command.split(), "-c", str(fifo), stdout=subprocess.PIPE)
     # Opening the pipe for writing succeeds as soon as the command waits for its other end.
     until = time.monotonic() + 20
     while time.monotonic() < until:
@@ -280,7 +285,7 @@ def test_interruption_and_termination_exit_130_without_a_trace(tmp_path, signal_
     process.send_signal(signal_number)
     _, err = process.communicate(timeout=20)
     os.close(writer)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert b"Traceback" not in err
 
 

@@ -35,11 +35,10 @@ def resolve_targets(desk: Desk, targets: Sequence[str]) -> list[int]:
 def _resolve(desk: Desk, target: str) -> Iterable[int]:
     if target.lower().startswith(("http://", "https://")):
         return [link_for(desk, target)]
-    if any(mark in target for mark in _LOOKS_LIKE_GLOB):
+    # `os.path` says of "", and of what is too long for a name, that it does not exist.
+    paths = [Path(target)] if os.path.exists(target) else []
+    if not paths and any(mark in target for mark in _LOOKS_LIKE_GLOB):
         paths = [Path(path) for path in sorted(glob.glob(target, recursive=True))]
-    else:
-        # `os.path` says of "", and of what is too long for a name, that it does not exist.
-        paths = [Path(target)] if os.path.exists(target) else []
     if paths:
         return [link_id for path in paths for link_id in _links_of_path(desk, path)]
     cited = desk.store.queries.links_of_event(_as_text(target))

@@ -140,6 +140,14 @@ async def test_an_unknown_target_exits_2_before_anything_is_sent(
     assert town.visits == []
 
 
+async def test_a_file_named_like_a_pattern_is_that_file(place: Place, town: Town) -> None:
+    place.cite(town.url(NEWS), event="part[1]")
+    place.cite(town.url(OTHER), event="part1")
+    place.configure(town)
+    done = await place.run("check", "events/part[1].md", "--json")
+    assert [result["url"] for result in done.json["results"]] == [town.url(NEWS)]
+
+
 @pytest.mark.parametrize("name", [b"no-text-\xff.md", "hidden-\u200e-mark.md".encode()])
 async def test_a_file_is_found_whatever_its_name(place: Place, town: Town, name: bytes) -> None:
     path = place.cite(town.url(NEWS))

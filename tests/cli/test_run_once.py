@@ -11,6 +11,7 @@ from contextlib import closing
 
 import pytest
 
+from archiver.demo.wayback import Scripted
 from tests.service.town import FIRST, SECOND, THIRD, Place, Town, ended, stamps, stopped, until
 
 NEWS = "/news/harbour-dredging-contract-awarded-without-tender"
@@ -130,6 +131,19 @@ async def test_one_host_and_no_internet_is_still_offline(place: Place) -> None:
     done = await place.run("run", "--once", **place.take_the_internet_away())
     assert done.code == 4
     assert place.value("SELECT verdict FROM links") == "unchecked"
+
+
+async def test_with_refused_keys_no_time_is_named_in_which_the_rest_would_be_done(
+    place: Place, town: Town
+) -> None:
+    place.cite(town.url(NEWS))
+    place.configure(town)
+    town.archive.script("user", ".*", Scripted(401))
+    town.archive.script("spn2", ".*", Scripted(401))
+    done = await place.run("run", "--once", IA_ACCESS_KEY="an-access", IA_SECRET_KEY="a-secret")
+    assert done.code == 0, done.err
+    assert "nothing more is submitted until you give others" in done.err
+    assert "1 submissions are left; archive.mode, a daily budget of 0 or refused" in done.err
 
 
 async def test_a_dry_run_says_what_is_due_and_writes_nothing(place: Place, town: Town) -> None:

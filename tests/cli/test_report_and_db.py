@@ -237,3 +237,12 @@ def test_migrating_an_up_to_date_database_changes_nothing(
     assert main(["-c", str(copied), "db", "migrate"]) == 0
     assert "nothing to migrate" in capsys.readouterr().err
     assert not list(copied.parent.glob("*.before-*"))
+
+
+def test_migrating_says_so_when_it_creates_the_database(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configuration = tmp_path / "archiver.toml"
+    configuration.touch()
+    assert main(["-c", str(configuration), "db", "migrate"]) == 0
+    assert f"Created the database {tmp_path / 'archiver.db'}" in capsys.readouterr().err

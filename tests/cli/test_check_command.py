@@ -244,6 +244,26 @@ async def test_the_host_is_compared_as_it_is_stored(place: Place, town: Town) ->
         assert len(done.json["results"]) == 1, written
 
 
+async def test_a_host_is_named_as_the_view_by_host_shows_it(place: Place, town: Town) -> None:
+    place.cite("http://[2001:db8::1]/minutes-of-the-harbour-board")
+    place.configure(town)
+    assert (await place.run("check")).code == 0
+    done = await place.run("check", "--host", place.value("SELECT host FROM by_host"), "--json")
+    assert [result["url"] for result in done.json["results"]] == [
+        "http://[2001:db8::1]/minutes-of-the-harbour-board"
+    ]
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0.2:80", "127.0.0.2/news", "*.example"])
+async def test_what_is_no_host_exits_2_before_anything_is_sent(
+    place: Place, town: Town, host: str
+) -> None:
+    place.cite(town.url(NEWS))
+    place.configure(town)
+    assert (await place.run("check", "--host", host)).code == 2
+    assert town.visits == []
+
+
 async def test_commands_side_by_side_never_meet_at_a_host(place: Place, town: Town) -> None:
     pages = [f"/news/story-number-{number}-of-the-harbour-files" for number in range(4)]
     place.cite(*(town.url(page) for page in pages), town.url("/slow/a-page-that-takes-its-time"))

@@ -358,6 +358,13 @@ def test_problems_of_file_and_environment_come_together(tmp_path):
     assert len(found) == 3
 
 
+def test_options_that_are_wrong_together_are_told_with_the_place_of_one(tmp_path):
+    environ = {"ARCHIVER_WEB__ENABLED": "1", "ARCHIVER_WEB__BIND": "0.0.0.0:8088"}
+    [found] = problems_of(None, environ, tmp_path)
+    assert "(ARCHIVER_WEB__BIND)" in found
+    assert "set token_file" in found
+
+
 def test_every_option_can_be_set_by_its_variable(tmp_path):
     texts = {
         variable(key): ",".join(option.default)

@@ -36,6 +36,7 @@ RETRY_AFTER_CAP = HOUR
 READS, SUBMITS = "reads", "submits"
 # Why a submission waits for its turn when no other may begin before it either.
 SLOTS, PER_MINUTE = "slots", "per-minute"
+KEYS_REFUSED = "keys-refused"
 
 
 @record
@@ -183,6 +184,15 @@ def allow_read(breakers: Mapping[str, Breaker], now: datetime) -> Answer:
     return _open(breakers, ("refused", "throttle", READS), now) or Allowed()
 
 
+def keys_are_refused(breakers: Mapping[str, Breaker], backend: str, keys_mark: str) -> bool:
+    """Say whether an archive takes nothing from these keys any more, or from nobody without some.
+
+    `keys_mark` is `mark_of(keys)`, empty without keys.
+    """
+    keys = breakers.get(f"keys-{backend}")
+    return keys is not None and keys.is_open_ended and keys.mark == (keys_mark or "none")
+
+
 def allow_submit(
     breakers: Mapping[str, Breaker],
     usage: Usage,
@@ -199,9 +209,8 @@ def allow_submit(
     An empty `host` leaves the gap between two submissions of one host out: an archive that
     runs on this machine needs none.
     """
-    keys = breakers.get(f"keys-{backend}")
-    if keys is not None and keys.is_open_ended and keys.mark == (keys_mark or "none"):
-        return WaitUntil(now + DAY, "keys-refused")
+    if keys_are_refused(breakers, backend, keys_mark):
+        return WaitUntil(now + DAY, KEYS_REFUSED)
     names = ("refused", "throttle", SUBMITS, f"daily-{backend}", f"slots-{backend}", f"host-{host}")
     if waiting := _open(breakers, names, now):
         return waiting
@@ -263,11 +272,11 @@ def note(
     """Return the breakers that an answer changes, to be stored.
 
     `scope` is `READS` or `SUBMITS`. `Trouble.NONE` is a proper answer and closes what outages
-    had opened; `retry_after` is in seconds.
+    or refused keys had opened; `retry_after` is in seconds.
     """
     match trouble:
         case Trouble.NONE:
-            return _recovered(breakers, scope)
+            return _recovered(breakers, ("refused", scope, f"keys-{backend}"))
         case Trouble.THROTTLED:
             return [_throttled(_named(breakers, "throttle"), now, retry_after)]
         case Trouble.REFUSED:
@@ -278,7 +287,7 @@ def note(
             return [_outage(_named(breakers, scope), now, retry_after)]
         case Trouble.KEYS:
             mark = keys_mark or "none"
-            return [Breaker(f"keys-{backend}", None, 1, "keys-refused", (now,), mark)]
+            return [Breaker(f"keys-{backend}", None, 1, KEYS_REFUSED, (now,), mark)]
         case Trouble.SLOTS:
             breaker = _named(breakers, f"slots-{backend}")
             return [replace(breaker, until=now + _capped(retry_after, SLOT_PAUSE), reason="slots")]
@@ -322,10 +331,10 @@ def _opened(breaker: Breaker, until: datetime, reason: str) -> Breaker:
     return Breaker(breaker.name, until, breaker.level + 1, reason)
 
 
-def _recovered(breakers: Mapping[str, Breaker], scope: str) -> list[Breaker]:
+def _recovered(breakers: Mapping[str, Breaker], names: Sequence[str]) -> list[Breaker]:
     return [
         Breaker(name)
-        for name in ("refused", scope)
+        for name in names
         if (breaker := breakers.get(name)) and (breaker.strikes or breaker.level)
     ]
 

@@ -125,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if COMPLETION_VARIABLE in os.environ:
         command_line.main(given, PROGRAM, COMPLETION_VARIABLE)
+    _survive_closed_outputs()
     _survive_odd_characters()
     application = Application()
     application.wants_json = "--json" in _before_dashes(given)
@@ -207,6 +208,13 @@ def _fail_late(application: Application, error: OSError) -> int:
 
 def _before_dashes(arguments: list[str]) -> list[str]:
     return arguments[: arguments.index("--")] if "--" in arguments else arguments
+
+
+def _survive_closed_outputs() -> None:
+    """Let what is written to an output that was closed at the start (`>&-`) go nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _survive_odd_characters() -> None:

@@ -85,20 +85,22 @@ def _chosen(
     desk: Desk, targets: tuple[str, ...], *, everything: bool, dead: bool, host: str | None
 ) -> list[int] | None:
     """Return the links that flags name, None when targets or what is due decide."""
-    if targets or not (everything or dead or host):
+    if targets or not (everything or dead or host is not None):
         return None
     named = None if host is None else _host(host)
     return desk.store.queries.links_where(verdict="dead" if dead else None, host=named)
 
 
 def _host(written: str) -> str:
-    """Return a host as links have it: lower-case A-label, without the end dot."""
-    from archiver.urls import Address, read_address
+    """Return a host as links and `[hosts]` have it: lower-case A-label or address, no end dot."""
+    from archiver.config.sections import host_name
 
-    address = read_address(f"http://{written}/")
-    if not isinstance(address, Address):
-        raise UsageError(f"{shown(written)} is no host.", "Name one such as example.org.")
-    return address.host.rstrip(".")
+    try:
+        return host_name(written.strip("[]")).rstrip(".")
+    except ValueError:
+        raise UsageError(
+            f"{shown(written)} is no host.", "Name one such as example.org, without a port."
+        ) from None
 
 
 def _state(desk: Desk, link_id: int, checked: Checked) -> tuple[str | None, str | None]:

@@ -25,11 +25,13 @@ def migrate(application: Application) -> int:
     from archiver.store import Store, connect, is_new, pending_migrations
 
     path = application.loaded.database_path
-    pending: list[str] = []
-    if not is_new(path):
-        database = connect(path)
-        pending = pending_migrations(database)
-        database.close()
+    if is_new(path):
+        Store.open(path).close()
+        application.say(f"Created the database {path}")
+        return 0
+    database = connect(path)
+    pending = pending_migrations(database)
+    database.close()
     Store.open(path).close()
     application.say(f"{path}: {', '.join(pending) if pending else 'nothing to migrate'}")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -54,7 +55,7 @@ def lint(application: Application, paths: tuple[str, ...], form: str) -> int:
 
 def _named(paths: tuple[str, ...]) -> list[tuple[str, Path]]:
     for path in paths:
-        if not Path(path).exists():
+        if not os.path.exists(path):  # of "", and of what is too long for a name, it says no
             raise UsageError(
                 f"There is no file or folder {shown(path)}.", "Check the path and try again."
             )

@@ -62,6 +62,10 @@ def report(
         if output is None:
             for chunk in chunks:
                 click.echo(chunk, nl=False)
+        elif output.exists() and not output.is_file():
+            # A pipe or a device stays what it is: a file renamed to its name would replace it.
+            with output.open("w", encoding="utf-8", newline="") as opened:
+                opened.writelines(chunks)
         else:
             write_whole(output, chunks)
             application.say(f"The report is in {output}")

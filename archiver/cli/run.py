@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from archiver.cli.common import Application, pass_application
-from archiver.errors import DatabaseUnusable
+from archiver.errors import DatabaseUnusable, KeysRefused
 
 if TYPE_CHECKING:
     from archiver.config import Loaded
@@ -57,12 +57,17 @@ def run(
 
     span = _duration(archive_time)
     application.is_service = not dry_run
-    require_usable(application.loaded, application.environ)
-    for remark in remarks(application.loaded, application.environ):
-        application.say(remark, "warning")
-    if dry_run:
-        return _dry_run(application)
-    return _work(application, once=once, span=span, accept_removals=accept_removals)
+    try:
+        require_usable(application.loaded, application.environ)
+        for remark in remarks(application.loaded, application.environ):
+            application.say(remark, "warning")
+        if dry_run:
+            return _dry_run(application)
+        return _work(application, once=once, span=span, accept_removals=accept_removals)
+    except KeyboardInterrupt:
+        if once or dry_run:
+            raise
+        return 0  # a service that was asked to end before it was up (contract §1)
 
 
 def _duration(text: str) -> timedelta:
@@ -86,10 +91,6 @@ def _work(application: Application, *, once: bool, span: timedelta, accept_remov
                 return _serve(application, desk, accept_removals)
         with open_desk(application, as_daemon=True) as desk:
             return _once(application, desk, span, accept_removals)
-    except KeyboardInterrupt:
-        if once:
-            raise
-        return 0  # a service that was asked to end before it was up (contract §1)
     finally:
         lock.give_back()
 
@@ -151,11 +152,19 @@ def _summary(result: Pass) -> list[str]:
     if result.copies.anything:
         lines.append(f"{result.copies}.")
     for reason, until in result.archive.waits.items():
-        lines.append(f"The archive part waits until {until:%Y-%m-%d %H:%M} UTC ({reason}).")
+        lines.append(
+            "The archive refused the account keys, or wants some: nothing more is submitted until"
+            " you give others (docs/archiving.md)."
+            if reason == KeysRefused.code
+            else f"The archive part waits until {until:%Y-%m-%d %H:%M} UTC ({reason})."
+        )
     lines += [f"The report is in {path}" for path in result.reports]
     left = f"{result.left_lookups} look-ups and {result.left_submissions} submissions are left"
     if result.left_seconds is None:
-        lines.append(f"{left}; archive.mode or a daily budget of 0 keeps them from being done.")
+        lines.append(
+            f"{left}; archive.mode, a daily budget of 0 or refused account keys keep them from"
+            " being done."
+        )
     else:
         lines.append(f"{left}; the daemon would need about {_span(result.left_seconds)} for them.")
     return lines

@@ -290,10 +290,20 @@ def _problem(detail: ErrorDetails, layers: Sequence[_Layer], file: Path | None) 
     if location[-1] == "[key]":  # of a table whose name is wrong, the reason has the name
         return SettingProblem("hosts", {}, str(file), _reason(detail, "hosts"))
     key = _dotted(location)
-    option = key.partition("[")[0]
     # Only a file can hold a name that is no option: variables and flags were looked up before.
-    place = next((layer.places[option] for layer in layers if option in layer.places), str(file))
+    place = _place(key.partition("[")[0], layers) or str(file)
     return SettingProblem(shown(key), detail["input"], place, _reason(detail, key))
+
+
+def _place(key: str, layers: Sequence[_Layer]) -> str | None:
+    """Return where an option is set, or the first of a section's that are wrong together."""
+    places = (
+        place
+        for layer in layers
+        for option, place in layer.places.items()
+        if option == key or option.startswith(f"{key}.")
+    )
+    return next(places, None)
 
 
 def _dotted(location: Sequence[int | str]) -> str:

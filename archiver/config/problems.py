@@ -38,7 +38,7 @@ class SettingProblems(ConfigurationError):
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         self.headline = f"The configuration has {count}."
         super().__init__(
-            "\n  ".join((self.headline, *self.details)),
+            _in_one_line(self.headline, self.details),
             "Mend what is named; 'archiver config init' prints every option with its default.",
         )
 
@@ -51,9 +51,15 @@ class SeveralProblems(ConfigurationError):
         self.headline = f"The configuration has {len(problems)} problems."
         self.details = tuple(map(str, problems))
         super().__init__(
-            "\n  ".join((self.headline, *self.details)),
+            _in_one_line(self.headline, self.details),
             "Mend what is named; 'archiver config check' says whether all is well then.",
         )
+
+
+def _in_one_line(headline: str, details: Sequence[str]) -> str:
+    """Write all problems as sentences of one line, for a log and for systemd's status."""
+    ends = (".", "?", "!")
+    return " ".join((headline, *(line if line.endswith(ends) else f"{line}." for line in details)))
 
 
 def _shown_value(key: str, value: object) -> str:

@@ -24,6 +24,19 @@ class Breakers:
         stored: dict[str, str] = self._desk.store.journal.state(_STATE, {})
         return {name: Breaker.from_json(text) for name, text in stored.items()}
 
+    def keys_are_refused(self, backend: str) -> bool:
+        """Say whether nothing is submitted any more until we act: our keys were refused."""
+        return pacing.keys_are_refused(self.all(), backend, self._mark if backend == "spn2" else "")
+
+    def are_for_us(self, breaker: Breaker) -> bool:
+        """Say whether a pause is ours: other keys than the refused ones end what these began."""
+        return not (self._mark and breaker.is_open_ended and breaker.mark != self._mark)
+
+    @property
+    def _mark(self) -> str:
+        keys = self._desk.keys
+        return "" if keys is None else pacing.mark_of(keys.access, keys.secret)
+
     def note(
         self,
         trouble: Trouble,

@@ -218,11 +218,13 @@ def _gathered(desk: Desk, duties: Entries | None) -> Facts:
     online = journal.state("online", {})
     running = daemon_pid(desk.store.database.path) is not None
     daemon = journal.state("daemon", {}) if running else {}
+    breakers = Breakers(desk)
     pauses = {
         name: (breaker.reason, breaker.until)
-        for name, breaker in Breakers(desk).all().items()
+        for name, breaker in breakers.all().items()
         # Single hosts that do not want to be captured are no matter of the service's health.
         if (breaker.until or breaker.is_open_ended) and not name.startswith("host-")
+        if breakers.are_for_us(breaker)
     }
     return Facts(
         since=_moment(daemon.get("since")),

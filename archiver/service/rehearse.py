@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from archiver.archiving.eligibility import SECRET
 from archiver.service.archiving import resolved_mode
 from archiver.service.desk import Desk
 from archiver.service.scan import scan
+from archiver.service.situations import refused
 from archiver.text import shown
 
 
@@ -21,6 +23,7 @@ async def plan_pass(desk: Desk) -> Iterable[str]:
     mode = resolved_mode(desk)
     if mode != "off":
         for task in desk.store.archive.due(now, 1_000_000):
-            lines.append(f"archive ({mode}, {task.state}) {shown(task.url, 2000)}")
+            if refused(task, desk.settings) not in SECRET:
+                lines.append(f"archive ({mode}, {task.state}) {shown(task.url, 2000)}")
     lines.append(f"{len(lines)} requests are due; nothing was sent or written")
     return lines

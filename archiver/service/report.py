@@ -107,7 +107,8 @@ def formats() -> Sequence[str]:
 
 
 def write_whole(path: Path, chunks: Iterator[str]) -> None:
-    """Write a file whole or not at all: beside its place, then renamed."""
+    """Write a file whole or not at all: beside its place, then renamed. A link is followed."""
+    path = Path(os.path.realpath(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         prefix = f".{path.name}.half-"
@@ -125,7 +126,7 @@ def write_whole(path: Path, chunks: Iterator[str]) -> None:
     except OSError as error:
         raise CannotWork(
             f"The report {shown(path)} cannot be written: {error.strerror}.",
-            "Check report.directory, its permissions and the free space.",
+            "Check that folder, its permissions and the free space.",
             code="report-unwritable",
         ) from error
 

@@ -35,7 +35,7 @@ def situation_of(
         strong=_is_strong(belief),
         failing_since=belief.first_bad_at,
         mode=mode,
-        refused=_refused(task, settings),
+        refused=refused(task, settings),
         wanted=tuple(wanted_of(row) for row in sorted(citations, key=_importance)),
         answer_wanted_since=answer_wanted_since(belief, now, policy),
         asked_at=from_stamp(asked) if asked else None,
@@ -72,7 +72,8 @@ def _is_strong(belief: Belief) -> bool:
     return strong is not None and (weak is None or strong >= weak)
 
 
-def _refused(task: ArchiveTask, settings: Settings) -> str | None:
+def refused(task: ArchiveTask, settings: Settings) -> str | None:
+    """Return why a link is never submitted, or None when it may be."""
     if task.belief.reason == "private-address":
         return "private-address"
     return refusal(

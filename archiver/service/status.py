@@ -9,6 +9,7 @@ from typing import Any
 from archiver.archiving.pacing import Account, DayBudget, Usage, day_budget, next_day
 from archiver.clock import to_stamp
 from archiver.model import ArchiveState
+from archiver.service.breakers import Breakers
 from archiver.service.desk import Desk
 from archiver.service.health import examine, gather, next_runs
 from archiver.service.kept_copies import summary
@@ -74,8 +75,8 @@ def backlog(desk: Desk, states: Mapping[str, int]) -> dict[str, Any]:
     """Return how much waits for the archive, with an honest estimate of how long it takes.
 
     The pace of reads decides for look-ups, the daily budget for submissions; `estimate_seconds`
-    is None when what waits will never be submitted under these settings. A look-up that finds
-    nothing becomes a submission: until all were made, the estimate is a least one.
+    is None when what waits will never be submitted under these settings and with these keys. A
+    look-up that finds nothing becomes a submission: until all were made, it is a least one.
     """
     lookups = sum(states.get(state.value, 0) for state in _WAITS_FOR_LOOKUP)
     submissions = sum(states.get(state.value, 0) for state in _WAITS_FOR_SUBMISSION)
@@ -95,7 +96,7 @@ def _sending_seconds(desk: Desk, submissions: int) -> float | None:
     if not submissions:
         return 0
     backend, archive = _backend(desk), desk.settings.archive
-    if backend is None:
+    if backend is None or Breakers(desk).keys_are_refused(backend):
         return None
     day = _day(desk, backend)
     each_day = replace(day, used=0).left_for(reserved=False)

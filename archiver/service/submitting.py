@@ -180,9 +180,7 @@ class Submitting:
     @property
     def keys_refused(self) -> bool:
         """Say whether the archive has refused the account keys we have."""
-        breaker = self._breakers.all().get("keys-spn2")
-        refused = breaker is not None and breaker.mark == self._clients.keys_mark
-        return refused and self._clients.account is not None
+        return self._clients.account is not None and self._breakers.keys_are_refused("spn2")
 
     def _usage(self, backend: str, host: str) -> Usage:
         archive, now = self._desk.store.archive, self._desk.clock.now()

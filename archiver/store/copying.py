@@ -25,7 +25,8 @@ _BEFORE = re.compile(r"\.before-m\d+\w*")
 
 # Troubles with a copy that are told without a sentence about where it was to be made.
 _SAID_AS_IT_IS = frozenset(
-    {CORRUPTED, "copy-damaged", "copy-has-log", "copy-onto-itself", "interrupted"}
+    {CORRUPTED, "copy-damaged", "copy-has-log", "copy-onto-itself"}
+    | {"copy-unwritable", "interrupted"}
 )
 
 # SQLite plays them into whatever database stands beside them (sqlite.org/howtocorrupt.html §1.4).
@@ -39,7 +40,7 @@ def copy_database(database: Database, destination: Path) -> None:
     """
     partial = destination.with_name(f"{destination.name}.partial-{os.getpid()}")
     try:
-        _require_another_file(database.path, destination)
+        _require_a_place(database.path, destination)
         _require_no_log(destination)
         partial.unlink(missing_ok=True)
         database.execute("VACUUM INTO ?", [str(partial)])
@@ -101,8 +102,17 @@ def copy_pages(source: Database, target: Database) -> None:
         source.connection.backup(target.connection, progress=give_up_in_time)
 
 
-def _require_another_file(path: Path, destination: Path) -> None:
-    """Refuse to put a copy in the place of what is copied, whose log would no longer fit it."""
+def _require_a_place(path: Path, destination: Path) -> None:
+    """Refuse to put a copy in the place of a folder, a pipe or a device, or of what is copied.
+
+    The log of what is copied would no longer fit it.
+    """
+    if destination.exists() and not destination.is_file():
+        raise DatabaseUnusable(
+            f"{destination} is no file; nothing was copied.",
+            "Name a file for the copy.",
+            code="copy-unwritable",
+        )
     if destination.exists() and destination.samefile(path):
         raise DatabaseUnusable(
             f"{destination} is the database itself; nothing was copied.",

@@ -168,16 +168,12 @@ def connect(
         )
     with spoken(path):
         if read_only:
-            uri = f"file:{_escaped(path)}?mode=ro{'&immutable=1' if at_rest else ''}"
+            uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if at_rest else ''}"
             connection = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)
         else:
             connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
         connection.row_factory = sqlite3.Row
         return Database(path, connection)
-
-
-def _escaped(path: Path) -> str:
-    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 def is_new(path: Path) -> bool:

@@ -201,6 +201,13 @@ def test_outages_far_apart_or_with_an_answer_between_do_not_open() -> None:
     assert allow_read(breakers, NOW) == Allowed()
 
 
+def test_an_answer_to_a_submission_shows_that_the_keys_are_good() -> None:
+    refused = after({}, Trouble.KEYS, NOW, SUBMITS, backend="spn2", keys_mark="old")
+    assert refused["keys-spn2"].is_open_ended
+    mended = after(refused, Trouble.NONE, NOW, SUBMITS, backend="spn2", keys_mark="new")
+    assert not mended["keys-spn2"].is_open_ended
+
+
 def test_the_outage_pause_doubles_to_six_hours() -> None:
     breakers, now, pauses = {}, NOW, []
     for _ in range(7):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 
 import pytest
@@ -117,7 +118,15 @@ async def test_targets_are_urls_files_and_events_each_looked_at_once(
     assert len(town.visits) == 3
 
 
-@pytest.mark.parametrize("unknown", ["no-such-event", "events/nothing.md", "http://", "ftp://x/y"])
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        *("no-such-event", "events/nothing.md", "http://", "ftp://x/y"),
+        "",  # an empty variable of a script, and no name of the working directory
+        "long-" * 60,
+        "no-text-\udcff",
+    ],
+)
 async def test_an_unknown_target_exits_2_before_anything_is_sent(
     place: Place, town: Town, unknown: str
 ) -> None:
@@ -129,6 +138,37 @@ async def test_an_unknown_target_exits_2_before_anything_is_sent(
     assert list(error) == ["code", "message", "next"]
     assert error["next"] in done.err
     assert town.visits == []
+
+
+async def test_a_file_named_like_a_pattern_is_that_file(place: Place, town: Town) -> None:
+    place.cite(town.url(NEWS), event="part[1]")
+    place.cite(town.url(OTHER), event="part1")
+    place.configure(town)
+    done = await place.run("check", "events/part[1].md", "--json")
+    assert [result["url"] for result in done.json["results"]] == [town.url(NEWS)]
+
+
+@pytest.mark.parametrize("name", [b"no-text-\xff.md", "hidden-\u200e-mark.md".encode()])
+async def test_a_file_is_found_whatever_its_name(place: Place, town: Town, name: bytes) -> None:
+    path = place.cite(town.url(NEWS))
+    odd = path.with_name(os.fsdecode(name))
+    path.rename(odd)
+    place.configure(town)
+    done = await place.run("check", f"events/{odd.name}", "--json")
+    assert done.code == 0, done.err
+    assert [result["url"] for result in done.json["results"]] == [town.url(NEWS)]
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"), [("\udcc3\udcbcber-das-wehr", "%C3%BCber"), ("\udcff-das-wehr", "%EF%BF%BD")]
+)
+async def test_a_url_is_read_as_utf_8_whatever_the_locale(
+    place: Place, town: Town, given: str, sent: str
+) -> None:
+    place.configure(town)
+    done = await place.run("check", town.url(f"/news/{given}"), "--json")
+    assert done.code == 0, done.err
+    assert done.json["results"][0]["url"] == town.url(f"/news/{sent}-das-wehr")
 
 
 async def test_a_page_nobody_cites_is_looked_at_and_kept_out_of_every_view(
@@ -202,6 +242,26 @@ async def test_the_host_is_compared_as_it_is_stored(place: Place, town: Town) ->
     for written in ("localhost", "LocalHost", "localhost."):
         done = await place.run("check", "--host", written, "--json", "--fail-on", "never")
         assert len(done.json["results"]) == 1, written
+
+
+async def test_a_host_is_named_as_the_view_by_host_shows_it(place: Place, town: Town) -> None:
+    place.cite("http://[2001:db8::1]/minutes-of-the-harbour-board")
+    place.configure(town)
+    assert (await place.run("check")).code == 0
+    done = await place.run("check", "--host", place.value("SELECT host FROM by_host"), "--json")
+    assert [result["url"] for result in done.json["results"]] == [
+        "http://[2001:db8::1]/minutes-of-the-harbour-board"
+    ]
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0.2:80", "127.0.0.2/news", "*.example"])
+async def test_what_is_no_host_exits_2_before_anything_is_sent(
+    place: Place, town: Town, host: str
+) -> None:
+    place.cite(town.url(NEWS))
+    place.configure(town)
+    assert (await place.run("check", "--host", host)).code == 2
+    assert town.visits == []
 
 
 async def test_commands_side_by_side_never_meet_at_a_host(place: Place, town: Town) -> None:

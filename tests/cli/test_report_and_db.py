@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -154,6 +155,30 @@ def test_every_format_can_be_written_into_a_file(
         assert run(capsys, rehearsed.configuration, "report", "-f", form)
 
 
+def test_a_report_is_written_into_a_pipe_and_never_takes_its_place(
+    rehearsed: Rehearsed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        run(capsys, rehearsed.configuration, "report", "-f", "badge", "-o", str(pipe))
+        assert os.read(reader, 4).startswith(b"<svg")
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_a_report_goes_where_a_link_leads(
+    rehearsed: Rehearsed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link, target = tmp_path / "badge.svg", tmp_path / "elsewhere.svg"
+    link.symlink_to(target)
+    run(capsys, rehearsed.configuration, "report", "-f", "badge", "-o", str(link))
+    assert link.is_symlink()
+    assert target.read_text(encoding="utf-8").startswith("<svg")
+
+
 @pytest.mark.parametrize(("fail_on", "code"), [("never", 0), ("dead", 1), ("failing", 1)])
 def test_a_report_fails_only_when_asked_to(
     rehearsed: Rehearsed, fail_on: str, code: int, capsys: pytest.CaptureFixture[str]
@@ -196,9 +221,28 @@ def test_a_backup_is_a_whole_database(
         assert connection.execute("SELECT count(*) FROM source_status").fetchone()[0] > 100
 
 
+def test_a_backup_takes_the_place_of_no_pipe(
+    copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert main(["-c", str(copied), "db", "backup", str(pipe)]) == 4
+    assert "is no file; nothing was copied" in capsys.readouterr().err
+    assert pipe.is_fifo()
+
+
 def test_migrating_an_up_to_date_database_changes_nothing(
     copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["-c", str(copied), "db", "migrate"]) == 0
     assert "nothing to migrate" in capsys.readouterr().err
     assert not list(copied.parent.glob("*.before-*"))
+
+
+def test_migrating_says_so_when_it_creates_the_database(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configuration = tmp_path / "archiver.toml"
+    configuration.touch()
+    assert main(["-c", str(configuration), "db", "migrate"]) == 0
+    assert f"Created the database {tmp_path / 'archiver.db'}" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from contextlib import closing
 
 import pytest
 
+from archiver.demo.wayback import Scripted
 from tests.service.town import FIRST, SECOND, THIRD, Place, Town, ended, stamps, stopped, until
 
 NEWS = "/news/harbour-dredging-contract-awarded-without-tender"
@@ -132,6 +133,19 @@ async def test_one_host_and_no_internet_is_still_offline(place: Place) -> None:
     assert place.value("SELECT verdict FROM links") == "unchecked"
 
 
+async def test_with_refused_keys_no_time_is_named_in_which_the_rest_would_be_done(
+    place: Place, town: Town
+) -> None:
+    place.cite(town.url(NEWS))
+    place.configure(town)
+    town.archive.script("user", ".*", Scripted(401))
+    town.archive.script("spn2", ".*", Scripted(401))
+    done = await place.run("run", "--once", IA_ACCESS_KEY="an-access", IA_SECRET_KEY="a-secret")
+    assert done.code == 0, done.err
+    assert "nothing more is submitted until you give others" in done.err
+    assert "1 submissions are left; archive.mode, a daily budget of 0 or refused" in done.err
+
+
 async def test_a_dry_run_says_what_is_due_and_writes_nothing(place: Place, town: Town) -> None:
     everything(place, town)
     done = await place.run("run", "--once", "--dry-run")
@@ -140,6 +154,16 @@ async def test_a_dry_run_says_what_is_due_and_writes_nothing(place: Place, town:
     assert f"archive (lookup, none) {town.url(NEWS)}\n" in done.out
     assert sorted(path.name for path in place.folder.iterdir()) == ["config", "events"]
     assert town.visits == town.archive.requests == []
+
+
+async def test_a_dry_run_asks_no_archive_for_an_address_that_is_never_shown_to_one(
+    place: Place, town: Town
+) -> None:
+    place.cite("http://10.0.0.1/minutes-of-the-harbour-board")
+    place.configure(town)
+    done = await place.run("run", "--dry-run")
+    assert "look http://10.0.0.1/" in done.out
+    assert "archive (" not in done.out
 
 
 async def test_a_dry_run_leaves_an_existing_database_as_it_is(place: Place, town: Town) -> None:

@@ -246,6 +246,14 @@ def test_an_error_that_nobody_reads_keeps_its_exit_code():
     assert done.returncode == 3
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("config init", 0), ("config show -c nowhere.toml", 3)]
+)
+def test_a_command_started_without_outputs_keeps_its_exit_code(arguments, code):
+    command = f'"{sys.executable}" -m archiver {arguments} >&- 2>&-'
+    assert subprocess.run(command, shell=True, cwd=ROOT, timeout=30, check=False).returncode == code
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_behind_standard_output_is_said_and_exits_4():
     with open("/dev/full", "wb") as full:
@@ -256,11 +264,16 @@ def test_a_full_disk_behind_standard_output_is_said_and_exits_4():
     assert b"Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("command", "code"), [("config check", 130), ("run --once", 130), ("run", 0)]
+)
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_interruption_and_termination_exit_130_without_a_trace(tmp_path, signal_number):
+def test_interruption_and_termination_exit_130_and_a_service_0_without_a_trace(
+    tmp_path, signal_number, command, code
+):
     fifo = tmp_path / "never-written.toml"
     os.mkfifo(fifo)
-    process = start("config", "check", "-c", str(fifo), stdout=subprocess.PIPE)
+    process = start(*command.split(), "-c", str(fifo), stdout=subprocess.PIPE)
     # Opening the pipe for writing succeeds as soon as the command waits for its other end.
     until = time.monotonic() + 20
     while time.monotonic() < until:
@@ -272,7 +285,7 @@ def test_interruption_and_termination_exit_130_without_a_trace(tmp_path, signal_
     process.send_signal(signal_number)
     _, err = process.communicate(timeout=20)
     os.close(writer)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert b"Traceback" not in err
 
 

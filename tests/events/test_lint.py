@@ -51,6 +51,12 @@ def test_a_faultless_folder_has_nothing_to_mend(tmp_path: Path) -> None:
     assert report.exit_code == 0
 
 
+@pytest.mark.parametrize("path", ["nothing", "", "long-" * 60])
+def test_a_path_that_does_not_exist_is_a_usage_error(tmp_path: Path, path: str) -> None:
+    (tmp_path / "a.md").write_text(GOOD)
+    assert run(path, cwd=tmp_path) == (2, "")
+
+
 def test_links_are_counted_once_and_citations_each_time(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text(GOOD)
     (tmp_path / "b.md").write_text(GOOD.replace("id: x", "id: y").replace("https", "HTTPS"))

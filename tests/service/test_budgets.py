@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from archiver.archiving.answers import Trouble
+from archiver.archiving.pacing import SUBMITS, mark_of
 from archiver.clock import RehearsalClock, from_stamp, to_stamp
 from archiver.config import Keys, load_settings
 from archiver.model import ArchiveState
+from archiver.service.breakers import Breakers
 from archiver.service.desk import Desk
 from archiver.service.metrics import metrics
 from archiver.service.status import ACCOUNT_STATE, backlog, budgets, status
@@ -136,3 +139,14 @@ def test_a_backlog_that_never_ends_has_no_metric_of_its_length(make_desk):
     link = desk.store.queries.link_by_url("https://a.example/page")
     desk.store.archive.save(link["id"], Progress(ArchiveState.QUEUED, NOW, "{}"))
     assert "archiver_archive_backlog_seconds" not in metrics(desk)
+
+
+def test_what_waits_for_keys_that_were_refused_never_ends_until_they_are_others(make_desk):
+    refused, others = make_desk(KEYS), make_desk(Keys("another-key", "and-its-secret"))
+    Breakers(refused).note(
+        Trouble.KEYS, SUBMITS, None, backend="spn2", keys_mark=mark_of(KEYS.access, KEYS.secret)
+    )
+    assert estimate(refused, submissions=1) is None
+    assert [note["code"] for note in status(refused)["health"]["notes"]] == ["archive-refuses"]
+    assert estimate(others, submissions=1) == 12
+    assert status(others)["health"]["notes"] == []

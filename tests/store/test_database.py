@@ -108,6 +108,15 @@ def test_a_copy_is_whole_and_holds_what_was_there(store: Store, tmp_path: Path) 
     assert sorted(item.name for item in tmp_path.glob("copy*")) == ["copy.db"]
 
 
+@pytest.mark.parametrize("name", ["plain.db", "a %3f? #odd 'one'.db", os.fsdecode(b"\xff.db")])
+def test_a_copy_in_memory_is_made_of_any_path(tmp_path: Path, name: str) -> None:
+    # A path may begin with two slashes: "$PWD/archiver.db" in the root folder.
+    path = Path(f"/{tmp_path / name}")
+    Store.open(path).close()
+    with closing(Store.copy_in_memory(path)) as copy:
+        assert copy.queries.link_count() == 0
+
+
 def test_a_second_daemon_is_told_the_firsts_pid(tmp_path: Path) -> None:
     path = tmp_path / "archiver.db"
     lock = DaemonLock(path)

@@ -109,7 +109,9 @@ class ArchiveWire:
             trust_env=False,
             max_line_size=_HEADER_LIMIT,
             max_field_size=_HEADER_LIMIT,
-            headers={"User-Agent": self._user_agent},
+            # Nothing unpacks an answer here, and aiohttp alone would ask for gzip: the index packs
+            # its rows for whoever does (reference wayback §3.1).
+            headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
         )
         return self
 

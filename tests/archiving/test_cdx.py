@@ -6,12 +6,21 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archiver.archiving.answers import Lookup
-from archiver.archiving.cdx import NEWEST_ROWS, captures_from_rows, read_answer, read_rows
-from archiver.archiving.wire import RawAnswer
+from archiver.archiving.cdx import (
+    NEWEST_ROWS,
+    IndexClient,
+    captures_from_rows,
+    read_answer,
+    read_rows,
+)
+from archiver.archiving.wire import ArchiveWire, RawAnswer
+from archiver.clock import SystemClock
 from archiver.demo.wayback import EXCLUSION, Scripted
 from tests.archiving.conftest import START, World
 
@@ -72,6 +81,25 @@ async def test_only_a_clean_answer_is_an_answer(
 async def test_a_closed_port_is_the_firewall_not_an_absence(world: World) -> None:
     await world.archive.stop()
     assert (await world.index.look_up(URL)).outcome is Lookup.REFUSED
+
+
+async def test_an_index_that_packs_its_rows_for_who_asks_is_understood() -> None:
+    table = [["timestamp", "original", "statuscode"], ["20200506000000", URL, "200"]]
+
+    async def answer(request: web.Request) -> web.Response:
+        response = web.json_response(table)
+        response.enable_compression()  # as the request's Accept-Encoding allows
+        return response
+
+    application = web.Application()
+    application.router.add_get("/cdx", answer)
+    async with TestServer(application) as server:
+        cdx_url = str(server.make_url("/cdx"))
+        async with ArchiveWire([cdx_url], user_agent="archiver-test") as wire:
+            index = IndexClient(
+                wire, SystemClock(), cdx_url=cdx_url, playback_url="https://a.example/web"
+            )
+            assert (await index.look_up(URL)).outcome is Lookup.FOUND
 
 
 async def test_an_excluded_site_is_excluded(world: World) -> None:

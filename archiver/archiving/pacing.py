@@ -257,12 +257,12 @@ def note(
 ) -> list[Breaker]:
     """Return the breakers that an answer changes, to be stored.
 
-    `scope` is `READS` or `SUBMITS`. `Trouble.NONE` is a proper answer and closes what outages
-    had opened; `retry_after` is in seconds.
+    `scope` is `READS` or `SUBMITS`. `Trouble.NONE` is a proper answer, `retry_after` in seconds.
+    No answer shortens a pause that has begun: it may have been on its way since before.
     """
     match trouble:
         case Trouble.NONE:
-            return _recovered(breakers, scope)
+            return _recovered(breakers, scope, now)
         case Trouble.THROTTLED:
             return [_throttled(_named(breakers, "throttle"), now, retry_after)]
         case Trouble.REFUSED:
@@ -276,10 +276,12 @@ def note(
             return [Breaker(f"keys-{backend}", None, 1, "keys-refused", (now,), mark)]
         case Trouble.SLOTS:
             breaker = _named(breakers, f"slots-{backend}")
-            return [replace(breaker, until=now + _capped(retry_after, SLOT_PAUSE), reason="slots")]
+            until = _no_sooner(breaker, now + _capped(retry_after, SLOT_PAUSE))
+            return [replace(breaker, until=until, reason="slots")]
         case Trouble.DAILY:
             breaker = _named(breakers, f"daily-{backend}")
-            return [replace(breaker, until=next_day(now), reason="daily-limit")]
+            until = _no_sooner(breaker, next_day(now))
+            return [replace(breaker, until=until, reason="daily-limit")]
 
 
 def note_host(
@@ -300,7 +302,7 @@ def note_host(
     strikes = (*breaker.strikes, now)[-HOST_REFUSALS:]
     if len(strikes) >= HOST_REFUSALS:
         return Breaker(breaker.name, now + HOST_PAUSE, breaker.level + 1, "host-refuses")
-    until = now + pause if pause else breaker.until
+    until = _no_sooner(breaker, now + pause) if pause else breaker.until
     return replace(breaker, strikes=strikes, until=until, reason="host-pause")
 
 
@@ -314,14 +316,21 @@ def _named(breakers: Mapping[str, Breaker], name: str) -> Breaker:
 
 
 def _opened(breaker: Breaker, until: datetime, reason: str) -> Breaker:
-    return Breaker(breaker.name, until, breaker.level + 1, reason)
+    return Breaker(breaker.name, _no_sooner(breaker, until), breaker.level + 1, reason)
 
 
-def _recovered(breakers: Mapping[str, Breaker], scope: str) -> list[Breaker]:
+def _no_sooner(breaker: Breaker, until: datetime) -> datetime:
+    """Return when a pause ends that lasts until then, or as long as it was to last anyway."""
+    return until if breaker.until is None else max(breaker.until, until)
+
+
+def _recovered(breakers: Mapping[str, Breaker], scope: str, now: datetime) -> list[Breaker]:
+    """Close what is over; an answer during a pause was on its way before, and proves nothing."""
     return [
         Breaker(name)
         for name in ("refused", scope)
         if (breaker := breakers.get(name)) and (breaker.strikes or breaker.level)
+        if breaker.until is None or breaker.until <= now
     ]
 
 
@@ -332,7 +341,7 @@ def _throttled(breaker: Breaker, now: datetime, retry_after: int | None) -> Brea
         pause = THROTTLE_HOUR
     else:
         pause = THROTTLE_PAUSES[min(len(strikes), len(THROTTLE_PAUSES)) - 1]
-    until = now + max(pause, _capped(retry_after, timedelta(0)))
+    until = _no_sooner(breaker, now + max(pause, _capped(retry_after, timedelta(0))))
     return Breaker(breaker.name, until, len(strikes), "http-429", strikes[-3:])
 
 
@@ -343,7 +352,7 @@ def _outage(breaker: Breaker, now: datetime, retry_after: int | None) -> Breaker
         pause = min(OUTAGE_PAUSE * 2 ** min(breaker.level, 10), OUTAGE_CAP)
         return _opened(breaker, now + pause, "archive-outage")
     asked = _capped(retry_after, timedelta(0))
-    until = now + asked if asked else breaker.until
+    until = _no_sooner(breaker, now + asked) if asked else breaker.until
     return replace(breaker, strikes=strikes, until=until, reason="archive-outage")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 
@@ -30,6 +31,7 @@ from archiver.archiving.pipeline import (
     Wait,
     from_json,
     plan,
+    to_json,
 )
 from archiver.checking.policy import Policy
 from archiver.errors import ConfigurationError
@@ -145,7 +147,9 @@ class Archiving:
         for task in self.desk.store.archive.due(now, _BATCH, leave_out=left_out):
             if self.desk.stopping:
                 return False
-            moved |= await self._advance(task, done, kinds)
+            # Those before it may have taken minutes: another process may have been here since.
+            fresh = self.desk.store.archive.task(task.link_id)
+            moved |= await self._advance(fresh, done, kinds)
             await asyncio.sleep(0)
         await self._send_polls(done)
         return moved
@@ -164,6 +168,7 @@ class Archiving:
             ended = _abandoned(record, action.record)
             record = action.record
             self._keeping.save(task, Step(record, attempt=ended))
+            task = replace(task, record=to_json(record))
         if isinstance(action, Wait | Nothing):
             until = action.until if isinstance(action, Wait) else None
             self._keeping.rest(task, record, until)

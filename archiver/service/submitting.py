@@ -135,13 +135,18 @@ class Submitting:
         self._breakers.note_host(host, refused=refused, pause=pause)
 
     async def poll(self, polled: Sequence[Polled]) -> None:
-        """Ask how jobs stand, all in one request, and fold the answers in."""
+        """Ask how jobs stand, all in one request, and fold the answers in.
+
+        Of links that were given the same job (reference wayback §0.5) one has its turn, the
+        next one in the next round: an answer is read for the address that was submitted.
+        """
         if self._clients.account is None:
             return
+        by_job = {each[1].job_id: each for each in polled}
         jobs = {record.job_id: task.wire for task, record, _ in polled if record.job_id}
         answers = await self._clients.account.poll(jobs)
         now = self._desk.clock.now()
-        for task, record, situation in polled:
+        for task, record, situation in by_job.values():
             answer = answers.get(record.job_id or "")
             if answer is None:
                 continue

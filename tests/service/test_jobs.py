@@ -1,0 +1,66 @@
+"""Capture jobs as the archive hands them out: one may stand for two links."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from archiver.clock import RehearsalClock
+from archiver.config import Keys
+from archiver.demo.wayback import Scripted
+from archiver.service.archiving import READING, Archiving
+from archiver.service.checking import Checking
+from archiver.service.desk import Desk
+from archiver.service.rounds import look_at_due
+from archiver.service.scan import scan
+from tests.service.desk import START, open_desk
+from tests.service.town import Place, Town
+
+PAGES = ["/news/the-harbour-files-of-the-old-town", "/news/The-harbour-files-of-the-old-town"]
+
+
+@dataclass
+class Work:
+    desk: Desk
+    archiving: Archiving
+    clock: RehearsalClock
+
+
+@asynccontextmanager
+async def looked_at(place: Place, town: Town, *pages: str) -> AsyncIterator[Work]:
+    """Open a desk with an account, at which these pages were looked at and found well."""
+    place.cite(*(town.url(page) for page in pages))
+    place.configure(town, archive__submits_per_minute="60")
+    clock = RehearsalClock(START, speed=10)
+    with open_desk(place, clock) as desk:
+        desk.keys = Keys("access-word", "secret-word")
+        await scan(desk)
+        async with Checking(desk) as checking:
+            await look_at_due(checking)
+        async with Archiving(desk) as archiving:
+            yield Work(desk, archiving, clock)
+
+
+async def test_two_links_with_one_job_each_get_the_capture_of_their_own_address(
+    place: Place, town: Town
+) -> None:
+    town.archive.script("spn2", ".", Scripted.json({"job_id": "spn2-one"}))
+    done = {
+        "status": "success",
+        "job_id": "spn2-one",
+        "original_url": town.url(PAGES[0]),
+        "timestamp": f"{START:%Y%m%d%H%M%S}",
+    }
+    town.archive.script("status", ".", Scripted(200, json.dumps(done), "application/json"))
+    async with looked_at(place, town, *PAGES) as work:
+        await work.archiving.work(timedelta(seconds=6))
+        assert len(town.archive.asked("spn2")) == 2
+        work.clock.jump(timedelta(minutes=2))
+        await work.archiving.work(timedelta(minutes=1), frozenset({READING}))
+        found = [work.desk.store.archive.captures(link_id) for link_id in (1, 2)]
+    assert [[row["original_url"] for row in rows] for rows in found] == [
+        [town.url(page)] for page in PAGES
+    ]

@@ -11,6 +11,7 @@ from datetime import timedelta
 from archiver.clock import RehearsalClock
 from archiver.config import Keys
 from archiver.demo.wayback import Scripted
+from archiver.model import ArchiveState
 from archiver.service.archiving import READING, Archiving
 from archiver.service.checking import Checking
 from archiver.service.desk import Desk
@@ -64,3 +65,19 @@ async def test_two_links_with_one_job_each_get_the_capture_of_their_own_address(
     assert [[row["original_url"] for row in rows] for rows in found] == [
         [town.url(page)] for page in PAGES
     ]
+
+
+async def test_with_refused_keys_no_job_is_asked_for_again(place: Place, town: Town) -> None:
+    town.archive.script("status", ".", Scripted(401, "no"))
+    async with looked_at(place, town, PAGES[0]) as work:
+        for _ in range(4):
+            await work.archiving.work(timedelta(seconds=30))
+            work.clock.jump(timedelta(minutes=2))
+        assert len(town.archive.asked("status")) == 1
+        assert work.archiving.keys_refused
+        # A job is forgotten after an hour: then the index tells what became of it.
+        work.clock.jump(timedelta(hours=2))
+        await work.archiving.work(timedelta(seconds=30))
+        task = work.desk.store.archive.task(1)
+    assert len(town.archive.asked("status")) == 1
+    assert task.state is ArchiveState.CAPTURED

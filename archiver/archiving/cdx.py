@@ -156,18 +156,22 @@ def _read_json_rows(text: str) -> _Rows | None:
         return None
     rows: _Rows = []
     names: Sequence[str] | None = None
+    unreadable = False
     for entry in table:
-        if not entry:
+        if entry == []:
             break  # an empty row announces a resume key
         if not isinstance(entry, list) or not all(isinstance(cell, str) for cell in entry):
-            continue
-        if names is None:
+            unreadable = True
+        elif names is None:
             if "timestamp" not in entry or "original" not in entry:
                 return None
             names = entry
         elif len(entry) == len(names):
             rows.append(dict(zip(names, entry, strict=True)))
-    return rows
+        else:
+            unreadable = True
+    # A stray row is passed over, but a table of nothing else is no "no captures".
+    return None if unreadable and not rows else rows
 
 
 def _read_text_row(line: str) -> Mapping[str, str] | None:

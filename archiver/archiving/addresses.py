@@ -94,7 +94,7 @@ def read_stamp(stamp: str) -> datetime:
 
 def write_stamp(moment: datetime) -> str:
     """Write a moment as fourteen digits, UTC."""
-    return moment.astimezone(UTC).strftime(STAMP)
+    return moment.astimezone(UTC).strftime(STAMP).zfill(len("20060102150405"))
 
 
 def _with_scheme(original: str) -> str:

@@ -102,7 +102,8 @@ def rank(captures: Iterable[Capture], wanted: Wanted) -> list[Choice]:
     2xx captures come before captured redirects; those from before the publication last.
     """
     published = read_date(wanted.published)
-    floor = _start(published) - ZONE_LEEWAY if published else None
+    # Nothing is older than the first day there is.
+    floor = _start(published) - ZONE_LEEWAY if published and published > date.min else None
     target = wanted_date(wanted)
 
     def order(capture: Capture) -> tuple[int, int, int, float, int, int]:

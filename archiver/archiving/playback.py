@@ -223,9 +223,9 @@ def memento_datetime(headers: Mapping[str, str]) -> datetime | None:
     """Read `Memento-Datetime` (RFC 7089 §2.1.1); None makes an answer the archive's own."""
     try:
         moment = parsedate_to_datetime(headers.get("memento-datetime", ""))
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _archived_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archiver.archiving.addresses import write_stamp
 from archiver.archiving.choose import (
     BEFORE_PUBLICATION,
     DISTANT,
@@ -142,6 +143,13 @@ CAPTURES = st.lists(
     max_size=12,
 )
 DATES = st.none() | st.dates(date(2009, 1, 1), date(2027, 1, 1)).map(str)
+
+
+def test_a_publication_on_the_first_day_there_is_precedes_no_capture() -> None:
+    choice = choose(HISTORY, Wanted(published="0001-01-01"))
+    assert choice is not None
+    assert BEFORE_PUBLICATION not in choice.flags
+    assert write_stamp(moments([Wanted(published="0001-01-01")])[0]) == "00010101000000"
 
 
 @settings(max_examples=300)

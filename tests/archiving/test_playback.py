@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from archiver.archiving.addresses import read_capture_url, read_stamp
 from archiver.archiving.answers import Playback
-from archiver.archiving.playback import DECODED_LIMIT, decode
+from archiver.archiving.playback import DECODED_LIMIT, decode, memento_datetime
 from archiver.demo.wayback import EXCLUSION, Scripted
 from tests.archiving.conftest import World
 
@@ -148,6 +148,14 @@ async def test_odd_characters_of_the_original_arrive_as_they_are(world: World) -
     odd = "https://news.example/a%2Fb/../c?x=%2F&y=a+b|c"
     await world.player.play(f"{world.archive.playback_url}/20200506070809/{odd}")
     assert world.archive.asked("playback")[0].target == f"/web/20200506070809id_/{odd}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Fri, 31 Dec 9999 23:59:59 -0500", "yesterday"],
+)
+def test_a_moment_that_no_clock_shows_is_none(text: str) -> None:
+    assert memento_datetime({"memento-datetime": text}) is None
 
 
 def test_a_bomb_stays_small() -> None:

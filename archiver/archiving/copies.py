@@ -5,7 +5,7 @@ Pure. `archived` is said here and nowhere else (law 9).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -133,7 +133,7 @@ def adopt(
     settings: ArchiveLimits,
 ) -> ArchiveRecord:
     """Take in a capture learnt otherwise: a confirmed claim, another archive's copy."""
-    if not is_candidate(record, capture):
+    if not is_candidate(record, capture) or not until_now([capture], now):
         return record
     if record.phase is not Phase.IDLE or record.state in HELD:
         held = {each.archive_url for each in (record.best, *record.candidates) if each}
@@ -187,6 +187,15 @@ def take_beside(record: ArchiveRecord, capture: Capture, situation: Situation) -
 
 def _ripe(capture: Capture, now: datetime, settings: ArchiveLimits) -> datetime:
     return max(now, capture.captured_at + settings.verify_after)
+
+
+def until_now(captures: Iterable[Capture], now: datetime) -> tuple[Capture, ...]:
+    """Return the captures that can have been made by now, by clocks a day apart at most.
+
+    Impossible moments exist (reference wayback §3.2): one of the year 9999 would be the newest
+    for ever, and never old enough to be verified.
+    """
+    return tuple(each for each in captures if each.captured_at <= now + DAY)
 
 
 def is_candidate(record: ArchiveRecord, capture: Capture) -> bool:

@@ -33,6 +33,7 @@ from archiver.archiving.pipeline import (
     Submit,
     Verify,
     Wait,
+    adopt,
     after_lookup,
     after_poll,
     after_submit,
@@ -160,6 +161,20 @@ def test_a_known_capture_is_captured_until_it_is_played() -> None:
     assert step.record.archive_url is not None
     action = plan(step.record, ALIVE, NOW, SETTINGS)
     assert action == Verify(capture(NOW - 30 * DAY))
+
+
+@pytest.mark.parametrize("when", [NOW + 2 * DAY, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)])
+def test_a_capture_from_the_future_is_none(when: datetime) -> None:
+    step = looked_up(found(capture(when)))
+    assert (step.record.state, step.captures) == (ArchiveState.QUEUED, ())
+    both = looked_up(found(capture(NOW - 400 * DAY), capture(when))).record
+    assert both.best == capture(NOW - 400 * DAY)
+    claimed = capture(when, source="claim")
+    assert adopt(ArchiveRecord(), claimed, ALIVE, NOW, SETTINGS) == ArchiveRecord()
+    job = PollAnswer(JobState.SUCCESS, "job", capture=capture(when, None, "spn2"))
+    record = submitted(SubmitAnswer(Outcome.SUBMITTED, job_id="job")).record
+    step = after_poll(record, job, ALIVE, NOW + HOUR / 2, SETTINGS)
+    assert (step.record.state, step.captures) == (ArchiveState.SEARCHING, ())
 
 
 def test_a_young_capture_waits_for_its_day() -> None:

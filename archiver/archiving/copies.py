@@ -53,7 +53,9 @@ def after_verify(
     url = action.capture.archive_url
     if verification.word is Passed.GOOD:
         living = latest(record.living_at, action.capture.captured_at)
-        record = replace(record, living_at=living, played=bounded(record.played, url))
+        record = replace(record, living_at=living)
+        if now - action.capture.captured_at >= ONE_DAY:
+            record = replace(record, played=bounded(record.played, url))
     elif verification.word is Passed.NOT_EVIDENCE:
         record = replace(record, rejected=bounded(record.rejected, url))
     if action.purpose is Purpose.WITNESS:

@@ -42,9 +42,9 @@ class ArchiveRecord:
     are the submissions of the last week whose outcome stayed unknown. `ask_at` holds back the
     questions of a link that has its copy already.
     `candidates` are the next best captures, `also` those chosen for other citations of this
-    link, `played` and `rejected` archive URLs that did and did not pass; after too
-    many of the latter only captures newer than `ignore_before` are tried. `living_at` is the
-    newest capture that was played back and judged as ok.
+    link, `played` and `rejected` archive URLs that did (a day after the capture, or later) and
+    did not pass; after too many of the latter only captures newer than `ignore_before` are
+    tried. `living_at` is the newest capture that was played back and judged as ok.
     """
 
     state: ArchiveState = ArchiveState.NONE

@@ -513,6 +513,17 @@ def test_archived_needs_a_playback_a_day_after_the_capture() -> None:
     assert step.record.state is ArchiveState.CAPTURED
 
 
+def test_a_sign_of_life_played_too_early_is_no_copy_yet() -> None:
+    blocked, young = Situation(URL, Verdict.BLOCKED), capture(NOW - HOUR)
+    record = after_lookup(archived(), found(young), blocked, NOW, SETTINGS).record
+    action = plan(record, blocked, NOW, SETTINGS)
+    assert isinstance(action, Verify)
+    assert (action.capture, action.purpose) == (young, Purpose.WITNESS)
+    record = after_verify(record, GOOD, action, NOW, SETTINGS).record
+    assert record.living_at == young.captured_at
+    assert young.archive_url not in record.played
+
+
 def test_archived_is_played_again_after_ninety_days() -> None:
     record = archived()
     assert isinstance(plan(record, replace(ALIVE, mode="lookup"), NOW + 80 * DAY, SETTINGS), Wait)

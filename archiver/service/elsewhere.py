@@ -26,6 +26,8 @@ _PLAYBACK_SECONDS = 60.0
 _PLAYBACK_BYTES = 256 * 1024
 _ASK_AGAIN = timedelta(minutes=30)
 IS_ARCHIVE = "is-archive-url"
+# The source of a capture that is itself cited: the link's own address is the archive's.
+CITED = "cited"
 
 
 class Elsewhere:
@@ -96,7 +98,7 @@ def cited_copy(task: ArchiveTask, playback_url: str) -> Capture | None:
         archive_url=capture_url(playback_url, address.stamp, address.original),
         original_url=address.original,
         status=None,
-        source="cited",
+        source=CITED,
     )
 
 

@@ -42,7 +42,7 @@ class Keeping:
             if captures:
                 store.hosts.note_captures(task.host, True)
                 choose_for_citations(
-                    store.archive, task.link_id, step.record, as_captures(captures), captures
+                    store.archive, task, step.record, as_captures(captures), captures
                 )
             if step.archive_saw is not None:
                 self._vantages.archive_saw(task.link_id, step.archive_saw)

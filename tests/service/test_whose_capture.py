@@ -1,0 +1,34 @@
+"""Which of a link's captures is offered: one of this very address, and one that may be a copy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from archiver.clock import RehearsalClock
+from archiver.model import ArchiveState
+from archiver.service.archiving import Archiving
+from archiver.service.on_demand import archive_line
+from archiver.service.scan import scan
+from tests.service.desk import START, open_desk
+from tests.service.town import Place, Town
+
+NEWS = "/news/a-source-that-is-cited-by-an-event"
+
+
+async def test_a_close_variant_is_never_offered_as_a_capture_of_the_cited_address(
+    place: Place, town: Town
+) -> None:
+    url = town.url(NEWS)
+    place.cite(url)
+    place.configure(town, archive__mode='"lookup"')
+    with open_desk(place, RehearsalClock(START)) as desk:
+        own = town.archive.add_capture(url, START - timedelta(hours=2))
+        town.archive.add_capture(url + "/", datetime(2016, 12, 1, tzinfo=UTC))
+        await scan(desk)
+        async with Archiving(desk) as archiving:
+            record = await archiving.one(1)
+        assert record.state is ArchiveState.CAPTURED
+        row = desk.store.queries.status_of_link(1)
+        assert row is not None
+        assert row["archive_url"] == own
+        assert own in archive_line(desk, 1)

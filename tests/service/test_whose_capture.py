@@ -9,6 +9,7 @@ from archiver.model import ArchiveState
 from archiver.service.archiving import Archiving
 from archiver.service.on_demand import archive_line
 from archiver.service.scan import scan
+from archiver.service.targets import link_for
 from tests.service.desk import START, open_desk
 from tests.service.town import Place, Town
 
@@ -32,3 +33,17 @@ async def test_a_close_variant_is_never_offered_as_a_capture_of_the_cited_addres
         assert row is not None
         assert row["archive_url"] == own
         assert own in archive_line(desk, 1)
+
+
+async def test_of_a_link_without_citation_the_chosen_copy_is_shown_not_the_newest_error(
+    place: Place, town: Town
+) -> None:
+    url = town.url(NEWS)
+    place.configure(town, archive__mode='"lookup"')
+    with open_desk(place, RehearsalClock(START)) as desk:
+        good = town.archive.add_capture(url, START - timedelta(hours=2))
+        town.archive.add_capture(url, START - timedelta(hours=1), 404)
+        link_id = link_for(desk, url)
+        async with Archiving(desk) as archiving:
+            assert (await archiving.one(link_id)).best is not None
+        assert good in archive_line(desk, link_id)

@@ -11,6 +11,7 @@ from archiver.clock import to_stamp
 from archiver.model import Claim
 from archiver.service.desk import Desk
 from archiver.store import as_captures
+from archiver.urls import capture_identity
 
 _UNTRUE = frozenset(
     {Claim.MISSING, Claim.REDIRECTS_ELSEWHERE, Claim.NOT_A_CAPTURE, Claim.WRONG_URL}
@@ -27,7 +28,12 @@ def with_nearest_captures(desk: Desk, rows: Iterable[dict[str, Any]]) -> Iterato
     for row in rows:
         if row["archive_claim"] in _UNTRUE and row["link_id"] is not None:
             address = read_capture_url(row["archive_url_in_file"] or "", base)
-            captures = as_captures(desk.store.archive.captures(row["link_id"]))
+            identity = capture_identity(row["cited_url"])
+            captures = [
+                each
+                for each in as_captures(desk.store.archive.captures(row["link_id"]))
+                if capture_identity(each.original_url) == identity
+            ]
             nearest = None if address is None else nearest_capture(captures, address.captured_at)
             if nearest is not None:
                 row["claim_nearest"] = {

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from archiver.clock import RehearsalClock
 from archiver.model import ArchiveState
 from archiver.service.archiving import Archiving
+from archiver.service.claimed import with_nearest_captures
 from archiver.service.on_demand import archive_line
 from archiver.service.scan import scan
 from archiver.service.targets import link_for
@@ -47,3 +48,21 @@ async def test_of_a_link_without_citation_the_chosen_copy_is_shown_not_the_newes
         async with Archiving(desk) as archiving:
             assert (await archiving.one(link_id)).best is not None
         assert good in archive_line(desk, link_id)
+
+
+async def test_what_is_proposed_for_an_invented_claim_is_of_the_cited_address(
+    place: Place, town: Town
+) -> None:
+    url = town.url(NEWS)
+    place.cite(url, archive_url=f"{town.archive.playback_url}/20150101000000/{url}")
+    place.configure(town, archive__mode='"lookup"')
+    with open_desk(place, RehearsalClock(START)) as desk:
+        own = town.archive.add_capture(url, datetime(2016, 12, 1, tzinfo=UTC))
+        town.archive.add_capture(url + "/", datetime(2015, 2, 1, tzinfo=UTC))
+        await scan(desk)
+        async with Archiving(desk) as archiving:
+            await archiving.work(timedelta(minutes=1))
+        rows = [dict(row) for row in desk.store.queries.source_status()]
+        (shown,) = with_nearest_captures(desk, rows)
+    assert shown["archive_claim"] == "redirects-elsewhere"
+    assert shown["claim_nearest"]["archive_url"] == own

@@ -225,16 +225,18 @@ class Archive:
         """Store what a playback told: `judged` is its word, `passed` that it counts as archived.
 
         `lives` says that the page behind it judged as ok: whoever made it saw the page alive.
+        Only that is a verification; one that was missing or showed a wall leaves the last one.
         `page` is what the judge keeps of a good page, opaque here.
         """
         stamp = to_stamp(now)
         with self._database.atomic():
             self._database.execute(
-                "UPDATE captures SET verified_at = ?, judged = ?, page = coalesce(?, page),"
+                "UPDATE captures SET verified_at = CASE WHEN ? THEN ? ELSE verified_at END,"
+                " judged = ?, page = coalesce(?, page),"
                 " passed_at = CASE WHEN ? THEN coalesce(passed_at, ?) ELSE passed_at END"
                 " WHERE id = ?",
                 [
-                    *(stamp, judged, None if page is None else json.dumps(page)),
+                    *(int(lives), stamp, judged, None if page is None else json.dumps(page)),
                     *(int(passed), stamp, capture_id),
                 ],
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from archiver.clock import RehearsalClock
+from archiver.demo.wayback import Scripted
 from archiver.model import ArchiveState
 from archiver.service.archiving import Archiving
 from archiver.service.claimed import with_nearest_captures
@@ -12,7 +13,7 @@ from archiver.service.on_demand import archive_line
 from archiver.service.scan import scan
 from archiver.service.targets import link_for
 from tests.service.desk import START, open_desk
-from tests.service.town import Place, Town
+from tests.service.town import Place, Town, article
 
 NEWS = "/news/a-source-that-is-cited-by-an-event"
 
@@ -66,3 +67,24 @@ async def test_what_is_proposed_for_an_invented_claim_is_of_the_cited_address(
         (shown,) = with_nearest_captures(desk, rows)
     assert shown["archive_claim"] == "redirects-elsewhere"
     assert shown["claim_nearest"]["archive_url"] == own
+
+
+async def test_a_playback_that_fails_is_not_when_the_copy_was_verified(
+    place: Place, town: Town
+) -> None:
+    url = town.url(NEWS)
+    place.cite(url)
+    place.configure(town, archive__mode='"lookup"')
+    clock = RehearsalClock(START)
+    with open_desk(place, clock) as desk:
+        town.archive.add_capture(url, datetime(2016, 12, 1, tzinfo=UTC), body=article(NEWS))
+        await scan(desk)
+        async with Archiving(desk) as archiving:
+            assert (await archiving.one(1)).state is ArchiveState.ARCHIVED
+            verified = dict(desk.store.queries.status_of_link(1) or {})["archive_verified_at"]
+            clock.jump(timedelta(days=100))
+            town.archive.script("playback", ".", Scripted(404, "not archived"), times=1)
+            record = await archiving.one(1)
+        row = dict(desk.store.queries.status_of_link(1) or {})
+    assert (record.state, record.missing) == (ArchiveState.ARCHIVED, 1)
+    assert row["archive_verified_at"] == verified

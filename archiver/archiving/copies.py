@@ -33,7 +33,8 @@ NOT_EVIDENCE_REASK = 30 * DAY
 # A page whose captures are walls has hundreds of them: two rounds of candidates, no more.
 MOST_REJECTED = 2 * CANDIDATES
 _MISSING_DELAY = 6 * HOUR  # reference wayback §9.3, V1
-_PLAYBACK_DELAY = 30 * MINUTE
+# A capture that the archive cannot play (reference wayback §4.3) is not asked for for ever.
+_PLAYBACK_DELAYS = (30 * MINUTE, 2 * HOUR, 6 * HOUR, DAY)
 
 
 def after_verify(
@@ -47,9 +48,9 @@ def after_verify(
     record = replace(record, touched_at=now)
     chosen = action.purpose is Purpose.CHOSEN
     if verification.word is Passed.UNANSWERED:
-        delay = timedelta(seconds=verification.retry_after or 0)
-        later = now + max(delay, _PLAYBACK_DELAY)
+        record, later = put_off(record, verification, now)
         return Step(replace(record, next_at=later) if chosen else replace(record, ask_at=later))
+    record = replace(record, unplayed=0)
     url = action.capture.archive_url
     if verification.word is Passed.GOOD:
         living = latest(record.living_at, action.capture.captured_at)
@@ -66,6 +67,15 @@ def after_verify(
     else:
         record = _after_chosen(record, verification, now, settings)
     return Step(record, judged=verification.word.value)
+
+
+def put_off(
+    record: ArchiveRecord, verification: Verification, now: datetime
+) -> tuple[ArchiveRecord, datetime]:
+    """Count a playback without an answer, and say when to try again: later each time."""
+    delay = _PLAYBACK_DELAYS[min(record.unplayed, len(_PLAYBACK_DELAYS) - 1)]
+    later = now + max(delay, timedelta(seconds=verification.retry_after or 0))
+    return replace(record, unplayed=record.unplayed + 1), later
 
 
 def _after_chosen(

@@ -36,7 +36,8 @@ class ArchiveRecord:
 
     `next_at` is when the next step is due (None: at once). `touched_at` is when something was
     last asked for this link, `looked_up_at` when an index last answered cleanly. `negatives`
-    are clean answers without a usable capture, `troubles` look-ups without an answer in a row.
+    are clean answers without a usable capture, `troubles` look-ups and `unplayed` playbacks
+    without an answer in a row.
     `attempt_at` is the last submission, `reached_at` the last one the archive considered,
     `accepted_at` the last that it may have accepted (the cool-down counts from it); `unknown_at`
     are the submissions of the last week whose outcome stayed unknown. `ask_at` holds back the
@@ -79,6 +80,7 @@ class ArchiveRecord:
     ignore_before: datetime | None = None
     verified_at: datetime | None = None
     missing: int = 0
+    unplayed: int = 0
     newest_at: datetime | None = None
     living_at: datetime | None = None
 

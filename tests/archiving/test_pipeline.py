@@ -588,6 +588,24 @@ def test_a_playback_without_answer_changes_nothing() -> None:
     )
 
 
+def test_a_capture_that_cannot_be_played_is_asked_for_less_and_less() -> None:
+    record = looked_up(found(capture(NOW - 400 * DAY))).record
+    now, played = NOW, 0
+    while now < NOW + 7 * DAY:
+        action = plan(record, ALIVE, now, SETTINGS)
+        if isinstance(action, Wait):
+            now = action.until
+            continue
+        assert isinstance(action, Verify)
+        played += 1
+        record = after_verify(
+            record, Verification(Passed.UNANSWERED, "trouble"), action, now, SETTINGS
+        ).record
+    assert played <= 10
+    record = after_verify(record, GOOD, Verify(capture(NOW - 400 * DAY)), now, SETTINGS).record
+    assert (record.state, record.unplayed) == (ArchiveState.ARCHIVED, 0)
+
+
 def test_each_citations_own_best_capture_is_played_too() -> None:
     old, new = capture(NOW - 2000 * DAY), capture(NOW - 60 * DAY)
     early = Wanted(accessed=(NOW - 1990 * DAY).date().isoformat())

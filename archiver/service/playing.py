@@ -41,6 +41,9 @@ from archiver.store import ArchiveTask
 from archiver.urls import directory_of
 
 ONE_DAY = timedelta(hours=24)
+# When an archive that gave no answer about a claim is asked about it again: as often as for a
+# capture that was missing once (reference wayback §9.3, V1).
+_CLAIM_AGAIN = timedelta(hours=6)
 
 _LOOKUP_TROUBLES = {
     Lookup.THROTTLED: Trouble.THROTTLED,
@@ -174,7 +177,7 @@ class Playing:
     async def one_claim(self, done: Done, situation_of: Callable[[ArchiveTask], Situation]) -> bool:
         """Check one `archive_url` as written in a file, if there is an unchecked one."""
         archive, now = self._desk.store.archive, self._desk.clock.now()
-        rows = archive.unchecked_claims(1)
+        rows = archive.unchecked_claims(1, now - _CLAIM_AGAIN)
         if not rows:
             return False
         row = rows[0]
@@ -193,7 +196,7 @@ class Playing:
         now = self._desk.clock.now()
         if verdict is None:
             archive.claim_unanswered(row["id"], now)
-            return False
+            return True
         with self._desk.store.atomic():
             archive.set_claim(row["id"], verdict, now)
             if verdict is Claim.CONFIRMED and row["link_id"]:

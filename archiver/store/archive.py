@@ -271,15 +271,19 @@ class Archive:
             [capture_id, distance_days, flag, citation_id],
         )
 
-    def unchecked_claims(self, limit: int) -> list[sqlite3.Row]:
-        """Return citations whose `archive_url` nobody has looked at yet."""
+    def unchecked_claims(self, limit: int, asked_before: datetime) -> list[sqlite3.Row]:
+        """Return citations whose `archive_url` is not known to be true or not.
+
+        Of those an archive gave no answer about only the ones it was asked about before a moment.
+        """
         return list(
             self._database.rows(
                 "SELECT c.*, l.url AS link_url, l.wire AS link_wire FROM citations c"
                 " LEFT JOIN links l ON l.id = c.link_id"
                 " WHERE c.archive_claim = 'unchecked' AND c.gone_at IS NULL"
+                " AND (c.claim_checked_at IS NULL OR c.claim_checked_at <= ?)"
                 " ORDER BY c.claim_checked_at IS NOT NULL, c.claim_checked_at, c.id LIMIT ?",
-                [limit],
+                [to_stamp(asked_before), limit],
             )
         )
 

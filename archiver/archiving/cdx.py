@@ -65,14 +65,16 @@ class IndexClient:
             answer, requests = self._sort(url, [*rows, *more]), requests + 1
         return replace(answer, requests=requests)
 
-    async def host_has_captures(self, host: str) -> bool | None:
-        """Say whether any page of a host was ever captured; None when the index did not answer.
+    async def look_up_host(self, host: str) -> LookupAnswer:
+        """Say whether any page of a host was ever captured: found or nothing, without captures.
 
         One question, for telling a rotten link from one that was never right (contract §2,
-        `suspect_citations`). An excluded host counts as no answer.
+        `suspect_citations`).
         """
         rows = await self._query(host, matchType="host", filter="statuscode:200", limit=1)
-        return bool(rows) if not isinstance(rows, LookupAnswer) else None
+        if isinstance(rows, LookupAnswer):
+            return rows
+        return LookupAnswer(Lookup.FOUND if rows else Lookup.NOTHING)
 
     async def _older(
         self, url: str, newest: Sequence[Mapping[str, str]], around: Sequence[datetime]

@@ -97,9 +97,10 @@ class Playing:
             return
         if hosts.captures_known(task.host):
             return
-        present = await self._clients.index.host_has_captures(task.host)
-        if present is not None:
-            hosts.note_captures(task.host, present)
+        told = await self._clients.index.look_up_host(task.host)
+        self._breakers.note(_lookup_trouble(told), pacing.READS, told.retry_after)
+        if told.outcome in (Lookup.FOUND, Lookup.NOTHING):
+            hosts.note_captures(task.host, told.outcome is Lookup.FOUND)
 
     async def cited_copy(self, task: ArchiveTask, record: ArchiveRecord) -> None:
         """Verify an archive's address that stands as a source; it is never archived again."""

@@ -171,12 +171,12 @@ async def test_siblings_that_fill_the_answer_do_not_hide_ours(world: World) -> N
 async def test_a_host_is_asked_about_as_a_whole(world: World) -> None:
     world.archive.add_capture("https://news.example/other", at(2020))
     world.archive.add_capture("https://errors.example/other", at(2020), 404)
-    assert await world.index.host_has_captures("news.example") is True
-    assert await world.index.host_has_captures("errors.example") is False
-    assert await world.index.host_has_captures("unknown.example") is False
+    assert (await world.index.look_up_host("news.example")).outcome is Lookup.FOUND
+    assert (await world.index.look_up_host("errors.example")).outcome is Lookup.NOTHING
+    assert (await world.index.look_up_host("unknown.example")).outcome is Lookup.NOTHING
     assert len(world.archive.requests) == 3
     world.archive.script("cdx", "", Scripted(504))
-    assert await world.index.host_has_captures("news.example") is None
+    assert (await world.index.look_up_host("news.example")).outcome is Lookup.TROUBLE
 
 
 def test_rows_are_read_leniently() -> None:

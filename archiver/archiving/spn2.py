@@ -81,6 +81,15 @@ class AccountKeys:
     secret: str = field(repr=False)
 
 
+@record
+class AccountAnswer:
+    """What the archive said of the account, or why it did not; `retry_after` is in seconds."""
+
+    figures: Account | None
+    trouble: Trouble = Trouble.NONE
+    retry_after: int | None = None
+
+
 def may_carry_keys(url: str) -> bool:
     """Say whether keys may be sent to an endpoint: web.archive.org over TLS, or loopback."""
     return bool(re.match(r"^https://web\.archive\.org(?::443)?(?:/|$)", url)) or is_loopback_url(
@@ -155,14 +164,14 @@ class SavePageNow:
             form={"job_ids": ",".join(ids)},
         )
 
-    async def user_status(self) -> tuple[Account | None, Trouble]:
+    async def user_status(self) -> AccountAnswer:
         """Return the account's figures; free of cost, and the proof that the keys are good."""
         # A stale cache is defeated by a random parameter (reference wayback §1.1).
         raw = await self._get(f"{self._base}/status/user?_t={secrets.token_hex(6)}")
-        if raw.status != 200:
-            return None, trouble_of(raw)
-        value = _json_object(raw)
-        return (None, Trouble.OUTAGE) if value is None else (read_account(value), Trouble.NONE)
+        value = _json_object(raw) if raw.status == 200 else None
+        if value is not None:
+            return AccountAnswer(read_account(value))
+        return AccountAnswer(None, trouble_of(raw), retry_after(raw.headers, self._clock.now()))
 
     async def system_status(self) -> str:
         """Return `ok`, `overloaded` or `unreachable` (§1.7); asked without keys."""

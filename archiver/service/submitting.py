@@ -172,14 +172,18 @@ class Submitting:
         if clock.monotonic() - self._account_asked_at < _ACCOUNT_HOLDS_SECONDS:
             return
         self._account_asked_at = clock.monotonic()
-        figures, trouble = await account.user_status()
-        self._account = figures
-        if figures is not None:
-            told = {"at": to_stamp(clock.now()), "figures": asdict(figures)}
+        answer = await account.user_status()
+        self._account = answer.figures
+        if answer.figures is not None:
+            told = {"at": to_stamp(clock.now()), "figures": asdict(answer.figures)}
             self._desk.store.journal.set_state(ACCOUNT_STATE, told)
-        if trouble is not Trouble.NONE:
+        if answer.trouble is not Trouble.NONE:
             self._breakers.note(
-                trouble, pacing.SUBMITS, None, backend=backend, keys_mark=self._clients.keys_mark
+                answer.trouble,
+                pacing.SUBMITS,
+                answer.retry_after,
+                backend=backend,
+                keys_mark=self._clients.keys_mark,
             )
 
     @property

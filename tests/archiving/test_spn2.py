@@ -15,6 +15,7 @@ from archiver.archiving.answers import JobState, Outcome, Trouble
 from archiver.archiving.pacing import Account
 from archiver.archiving.refusals import REFUSALS, UNKNOWN_CODE, Kind, refusal_for
 from archiver.archiving.spn2 import (
+    AccountAnswer,
     AccountKeys,
     SavePageNow,
     code_in_message,
@@ -161,9 +162,16 @@ async def test_full_slots_are_no_refusal(world: World, service: SavePageNow) -> 
 async def test_the_account_tells_its_figures(world: World, service: SavePageNow) -> None:
     world.pages.put(URL)
     await job_of(service)
-    assert await service.user_status() == (Account(3, 0, 1, 30_000), Trouble.NONE)
+    assert await service.user_status() == AccountAnswer(Account(3, 0, 1, 30_000))
     assert await service.system_status() == "ok"
     assert not world.archive.asked("system")[0].authorized
+
+
+async def test_an_account_asked_about_too_often_says_how_long_to_wait(
+    world: World, service: SavePageNow
+) -> None:
+    world.archive.script("user", "", Scripted(429, "", headers={"Retry-After": "600"}))
+    assert await service.user_status() == AccountAnswer(None, Trouble.THROTTLED, 600)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +207,7 @@ async def test_wrong_keys_are_refused_after_one_request(world: World) -> None:
         "keys-refused",
         Trouble.KEYS,
     )
-    assert await service.user_status() == (None, Trouble.KEYS)
+    assert await service.user_status() == AccountAnswer(None, Trouble.KEYS)
     job = (await service.poll({"spn2-1": URL}))["spn2-1"]
     assert (job.state, job.trouble) == (JobState.UNANSWERED, Trouble.KEYS)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from archiver.clock import RehearsalClock
 from archiver.config import Keys
@@ -17,9 +17,10 @@ from archiver.service.checking import Checking
 from archiver.service.desk import Desk
 from archiver.service.rounds import look_at_due
 from archiver.service.scan import scan
-from tests.service.desk import START, open_desk
+from tests.service.desk import open_desk
 from tests.service.town import Place, Town
 
+NOW = datetime.now(UTC)  # as the archive's clock says
 PAGES = ["/news/the-harbour-files-of-the-old-town", "/news/The-harbour-files-of-the-old-town"]
 
 
@@ -35,7 +36,7 @@ async def looked_at(place: Place, town: Town, *pages: str) -> AsyncIterator[Work
     """Open a desk with an account, at which these pages were looked at and found well."""
     place.cite(*(town.url(page) for page in pages))
     place.configure(town, archive__submits_per_minute="60")
-    clock = RehearsalClock(START, speed=10)
+    clock = RehearsalClock(NOW, speed=10)
     with open_desk(place, clock) as desk:
         desk.keys = Keys("access-word", "secret-word")
         await scan(desk)
@@ -53,7 +54,7 @@ async def test_two_links_with_one_job_each_get_the_capture_of_their_own_address(
         "status": "success",
         "job_id": "spn2-one",
         "original_url": town.url(PAGES[0]),
-        "timestamp": f"{START:%Y%m%d%H%M%S}",
+        "timestamp": f"{NOW:%Y%m%d%H%M%S}",
     }
     town.archive.script("status", ".", Scripted(200, json.dumps(done), "application/json"))
     async with looked_at(place, town, *PAGES) as work:
@@ -81,3 +82,18 @@ async def test_with_refused_keys_no_job_is_asked_for_again(place: Place, town: T
         task = work.desk.store.archive.task(1)
     assert len(town.archive.asked("status")) == 1
     assert task.state is ArchiveState.CAPTURED
+
+
+async def test_a_throttled_question_about_the_account_holds_submissions_back_as_long_as_asked(
+    place: Place, town: Town
+) -> None:
+    throttled = Scripted(429, "", headers={"Retry-After": "600"})
+    town.archive.script("user", ".*", throttled, times=1)
+    async with looked_at(place, town, PAGES[0]) as work:
+        await work.archiving.work(timedelta(seconds=30))
+        work.clock.jump(timedelta(minutes=8))
+        await work.archiving.work(timedelta(seconds=30))
+        assert town.archive.asked("spn2") == []
+        work.clock.jump(timedelta(minutes=5))
+        await work.archiving.work(timedelta(seconds=30))
+    assert len(town.archive.asked("spn2")) == 1

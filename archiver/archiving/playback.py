@@ -21,6 +21,7 @@ from archiver.archiving.addresses import (
     write_stamp,
 )
 from archiver.archiving.answers import ArchivedHop, Playback, PlaybackAnswer
+from archiver.archiving.links import is_rel, read_links
 from archiver.archiving.verify import REDIRECT_WINDOW, SAME_MOMENT
 from archiver.archiving.wire import ArchiveWire, Failure, RawAnswer, retry_after
 from archiver.clock import Clock
@@ -36,7 +37,6 @@ _EXCLUSION = re.compile(
     r"AccessControlException|URL has been excluded|excluded from the Wayback Machine"
     r"|[Bb]locked by robots",
 )
-_ORIGINAL_LINK = re.compile(r"<([^<>]+)>\s*;\s*rel=\"?[^\";,]*\boriginal\b", re.I)
 _PREFIX = "x-archive-orig-"
 
 
@@ -86,8 +86,7 @@ class PlaybackClient:
         self, path: _Path, raw: RawAnswer, captured_at: datetime
     ) -> _Path | PlaybackAnswer:
         """Take an archived answer: a page, an error, or a redirect to follow."""
-        link = _ORIGINAL_LINK.search(raw.headers.get("link", ""))
-        original = link[1] if link else path.here.original
+        original = original_of(raw.headers) or path.here.original
         stamp, status = write_stamp(captured_at), raw.status or 0
         location = raw.headers.get("location") or raw.headers.get(_PREFIX + "location")
         if 300 <= status < 400 and status != 304 and location:
@@ -144,7 +143,6 @@ def read_memento(
 ) -> PlaybackAnswer:
     """Read an answer that carries `Memento-Datetime`; its own `rel="original"` goes first."""
     captured_at = memento_datetime(raw.headers)
-    link = _ORIGINAL_LINK.search(raw.headers.get("link", ""))
     body, readable = decode(raw.body, raw.headers.get("content-encoding", ""))
     if not readable:
         return PlaybackAnswer(Playback.TROUBLE, asked, detail="unreadable-encoding")
@@ -154,7 +152,7 @@ def read_memento(
         asked,
         archive_url=archive_url,
         captured_at=captured_at,
-        original=link[1] if link else original,
+        original=original_of(raw.headers) or original,
         status=raw.status,
         content_type=archived.get("content-type") or raw.headers.get("content-type"),
         headers=archived,
@@ -226,6 +224,12 @@ def memento_datetime(headers: Mapping[str, str]) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def original_of(headers: Mapping[str, str]) -> str | None:
+    """Return the URL that a memento says it is of (RFC 7089 §2.2.1), None when it says nothing."""
+    links = read_links(headers.get("link", ""))
+    return next((address for address, told in links if is_rel(told, "original")), None)
 
 
 def _archived_headers(headers: Mapping[str, str]) -> dict[str, str]:

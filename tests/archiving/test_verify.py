@@ -75,6 +75,24 @@ async def test_a_sibling_that_plays_back_is_another_url(world: World) -> None:
 
 
 @pytest.mark.parametrize(
+    "links",
+    [
+        '<https://other.example/>; rel="original"',
+        '<https://other.example/>; type="text/html"; rel="original"',
+        "<https://other.example/>; crossorigin; rel=original",
+        "<https://a.example/map>; rel='timemap', <https://other.example/>; rel='original'",
+    ],
+)
+async def test_what_a_memento_says_it_is_of_counts_however_it_is_written(
+    world: World, links: str
+) -> None:
+    moment = {"Memento-Datetime": "Wed, 06 May 2020 07:08:09 GMT"}
+    world.archive.script("playback", "", Scripted(200, "x", headers={**moment, "Link": links}))
+    asked = f"{world.archive.playback_url}/20200506070809/{URL}"
+    assert await verified(world, asked) == Verification(Passed.NOT_EVIDENCE, "wrong-url")
+
+
+@pytest.mark.parametrize(
     "original", ["http://www.news.example:80/story", "https://NEWS.example/story"]
 )
 async def test_scheme_www_port_and_host_case_are_the_same_url(world: World, original: str) -> None:

@@ -210,6 +210,16 @@ async def test_an_invented_timestamp_redirects_elsewhere(world: World) -> None:
     assert await claimed(world, "20200506000000") is Claim.REDIRECTS_ELSEWHERE
 
 
+async def test_a_claim_that_plays_another_days_capture_leads_elsewhere(world: World) -> None:
+    told = {
+        "Memento-Datetime": "Mon, 01 Jan 2018 00:00:00 GMT",
+        "Link": f'<{URL}>; rel="original"',
+    }
+    world.archive.script("playback", "", Scripted(200, "x", headers=told))
+    word = await claimed(world, "20200506070809")
+    assert word is Claim.REDIRECTS_ELSEWHERE
+
+
 async def test_a_claim_of_a_page_without_captures_is_missing(world: World) -> None:
     assert await claimed(world, "20200506000000") is Claim.MISSING
 

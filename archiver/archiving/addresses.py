@@ -10,7 +10,7 @@ from archiver.records import record
 from archiver.urls import parse_archive_url
 
 STAMP = "%Y%m%d%H%M%S"
-_TAIL = re.compile(r"^/(\d{1,14})([a-z]{2}_)?/(.+)$", re.S)
+_TAIL = re.compile(r"^/([0-9]{1,14})([a-z]{2}_)?/(.+)$", re.S)
 
 
 @record

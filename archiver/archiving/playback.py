@@ -26,6 +26,7 @@ from archiver.archiving.verify import REDIRECT_WINDOW, SAME_MOMENT
 from archiver.archiving.wire import ArchiveWire, Failure, RawAnswer, retry_after
 from archiver.clock import Clock
 from archiver.records import record
+from archiver.urls import wire_target
 
 TIMEOUT = timedelta(seconds=60)
 BODY_LIMIT = 256 * 1024  # read so much, then close (reference wayback §4.3)
@@ -75,7 +76,9 @@ class PlaybackClient:
         return PlaybackAnswer(Playback.TROUBLE, archive_url, detail="redirect-loop")
 
     async def _step(self, path: _Path, leeway: timedelta) -> _Path | PlaybackAnswer:
-        url = capture_url(self._base, path.here.stamp, path.here.original, "id_")
+        # A file may spell it with spaces or umlauts, which are not for a request line.
+        original = wire_target("/" + path.here.original).removeprefix("/")
+        url = capture_url(self._base, path.here.stamp, original, "id_")
         raw = await self._wire.read(url, within=TIMEOUT, limit=BODY_LIMIT)
         captured_at = memento_datetime(raw.headers)
         if captured_at is not None and raw.status is not None:

@@ -179,6 +179,7 @@ async def test_the_archived_page_becomes_a_look_of_the_archive(world: World) -> 
         (f"https://web.archive.org/web/2020*/{URL}", Claim.NOT_A_CAPTURE),
         (f"https://web.archive.org/web/{URL}", Claim.NOT_A_CAPTURE),
         (f"https://web.archive.org/save/{URL}", Claim.NOT_A_CAPTURE),
+        (f"https://web.archive.org/web/٢٠٢٠/{URL}", Claim.NOT_A_CAPTURE),
         ("https://web.archive.org/web/20200506070809/https://other.example/", Claim.WRONG_URL),
         ("https://archive.ph/AbCdE", Claim.OTHER_ARCHIVE),
         ("https://perma.cc/ABCD-EFGH", Claim.OTHER_ARCHIVE),

@@ -73,6 +73,7 @@ class Archiving:
         # Links whose submission waits for its turn, and until when nobody has one.
         self._queue: set[int] = set()
         self._next_turn = datetime.min.replace(tzinfo=UTC)
+        self._slots_full = False
         self._polls: list[tuple[ArchiveTask, ArchiveRecord, Situation]] = []
         self._poll_until = float("-inf")
 
@@ -255,6 +256,7 @@ class Archiving:
         if waits.is_pace and waits.reason in (pacing.SLOTS, pacing.PER_MINUTE):
             self._queue.add(task.link_id)
             self._next_turn = done.next_turn = waits.until
+            self._slots_full = waits.reason == pacing.SLOTS
         elif waits.is_pace:
             self._waiting[task.link_id] = waits.until
         else:
@@ -289,10 +291,12 @@ class Archiving:
             self._poll_until = clock.monotonic() + POLL_PATIENCE.total_seconds()
             return True
         moments = list(self._waiting.values())
-        moments += [] if next_turn is None else [next_turn]
-        if clock.monotonic() < self._poll_until:
-            due = self.desk.store.archive.next_poll()
-            moments += [] if due is None else [due]
+        polls = clock.monotonic() < self._poll_until
+        # Full slots are waited for as long as jobs are asked for (contract §1, `run --once`).
+        if next_turn is not None and (polls or not self._slots_full):
+            moments.append(next_turn)
+        due = self.desk.store.archive.next_poll() if polls else None
+        moments += [] if due is None else [due]
         if not moments:
             return False
         seconds = (min(moments) - clock.now()).total_seconds()

@@ -97,3 +97,15 @@ async def test_a_throttled_question_about_the_account_holds_submissions_back_as_
         work.clock.jump(timedelta(minutes=5))
         await work.archiving.work(timedelta(seconds=30))
     assert len(town.archive.asked("spn2")) == 1
+
+
+async def test_slots_that_stay_full_end_a_pass_when_its_jobs_were_polled_for_a_minute(
+    place: Place, town: Town
+) -> None:
+    town.archive.job_time = timedelta(hours=1)
+    pages = [f"/news/a-cited-source-of-number-{number}" for number in range(4)]
+    async with looked_at(place, town, *pages) as work:
+        began = work.clock.monotonic()
+        done = await work.archiving.work(timedelta(minutes=15))
+        assert done.submissions == 2
+        assert work.clock.monotonic() - began < 4 * 60

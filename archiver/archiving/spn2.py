@@ -118,7 +118,7 @@ class SavePageNow:
             )
         self._wire, self._clock = wire, clock
         self._base, self._playback_url = save_url.rstrip("/"), playback_url
-        self._submit_timeout = submit_timeout
+        self._submit_timeout, self._keys = submit_timeout, keys
         self._headers = {
             "Accept": "application/json",
             "Authorization": f"LOW {keys.access}:{keys.secret}",
@@ -137,7 +137,8 @@ class SavePageNow:
             headers=self._headers,
             form=form,
         )
-        return read_submit(raw, self._clock.now())
+        answer = read_submit(raw, self._clock.now())
+        return replace(answer, message=self._without_keys(answer.message))
 
     async def poll(self, jobs: Mapping[str, str]) -> dict[str, PollAnswer]:
         """Ask how jobs (id → the URL submitted) stand, in batches; every job has an answer."""
@@ -148,8 +149,16 @@ class SavePageNow:
             raw = await self._ask_jobs(batch)
             part = read_jobs(raw, {each: jobs[each] for each in batch}, self._playback_url)
             pause = retry_after(raw.headers, self._clock.now())
-            answers |= {each: replace(value, retry_after=pause) for each, value in part.items()}
+            for each, value in part.items():
+                message = self._without_keys(value.message)
+                answers[each] = replace(value, message=message, retry_after=pause)
         return answers
+
+    def _without_keys(self, message: str) -> str:
+        """Take the keys out of a text that is stored and shown: a refusal may quote them."""
+        for key in filter(None, (self._keys.access, self._keys.secret)):
+            message = message.replace(key, "[key]")
+        return message
 
     async def _ask_jobs(self, ids: Sequence[str]) -> RawAnswer:
         if len(ids) == 1:

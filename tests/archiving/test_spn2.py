@@ -509,6 +509,16 @@ def test_keys_go_to_the_archive_or_to_loopback_only(url: str, allowed: bool) -> 
         assert "secret" not in str(caught.value)
 
 
+async def test_keys_that_the_archive_quotes_are_not_kept(
+    world: World, service: SavePageNow
+) -> None:
+    quoted = f"There is no account with LOW {KEYS.access}:{KEYS.secret}"
+    world.archive.script("spn2", "", Scripted.json({"message": quoted}, 401))
+    world.archive.script("status", "", Scripted.json({"status": "error", "message": quoted}))
+    told = [(await service.submit(URL)).message, (await service.poll({"j": URL}))["j"].message]
+    assert told == ["There is no account with LOW [key]:[key]"] * 2
+
+
 def test_keys_do_not_show() -> None:
     assert "secret" not in repr(KEYS)
     assert "access" not in repr(replace(KEYS))

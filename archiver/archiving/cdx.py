@@ -28,6 +28,8 @@ MAX_REQUESTS = 4
 _FIELDS = ("timestamp", "original", "mimetype", "statuscode", "digest")
 _ALL_FIELDS = ("urlkey", *_FIELDS, "length")
 _URL_LIMIT = 4096  # junk rows of tens of kilobytes exist (§3.2)
+# Rows without a digest, or with that of the empty body (§3.2), have no payload in common.
+_NO_PAYLOAD = frozenset({"", "-", "3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ"})
 _EXCLUSION = re.compile(r"(?:Administrative|Robot)AccessControlException|Blocked Site Error")
 
 _Rows = list[Mapping[str, str]]
@@ -204,6 +206,7 @@ def captures_from_rows(rows: Iterable[Mapping[str, str]], playback_url: str) -> 
         row.get("digest"): row
         for row in kept.values()
         if re.fullmatch(r"2\d\d", row.get("statuscode", ""))
+        and row.get("digest", "") not in _NO_PAYLOAD
     }
     captures = [_capture(row, good, playback_url) for row in kept.values()]
     return tuple(sorted(captures, key=lambda each: each.captured_at))
@@ -212,9 +215,9 @@ def captures_from_rows(rows: Iterable[Mapping[str, str]], playback_url: str) -> 
 def _capture(
     row: Mapping[str, str], good: Mapping[str | None, Mapping[str, str]], playback_url: str
 ) -> Capture:
-    """Make one capture; a revisit has the status of a good row with the same payload (§3.2)."""
+    """Make one capture; without a status it has that of a good row with its payload (§3.2)."""
     source = row
-    if row.get("mimetype") == "warc/revisit" or not row.get("statuscode", "").isdigit():
+    if not row.get("statuscode", "").isdigit():
         source = good.get(row.get("digest"), row)
     status = source.get("statuscode", "")
     mime = source.get("mimetype", "")

@@ -150,6 +150,28 @@ async def test_a_revisit_is_good_when_its_payload_is(world: World) -> None:
     assert statuses == [200, 200, None]
 
 
+@pytest.mark.parametrize(
+    ("digest", "own", "status"),
+    [
+        ("-", "-", None),
+        ("", "-", None),
+        ("3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ", "-", None),  # the empty body
+        ("AAA", "404", 404),
+        ("AAA", "-", 200),
+    ],
+)
+def test_a_revisit_borrows_a_status_only_by_a_payload_it_has_and_only_without_its_own(
+    digest: str, own: str, status: int | None
+) -> None:
+    names = ("timestamp", "original", "mimetype", "statuscode", "digest")
+    rows = [
+        dict(zip(names, ("20190101000000", URL + "/", "text/html", "200", digest), strict=True)),
+        dict(zip(names, ("20200101000000", URL, "warc/revisit", own, digest), strict=True)),
+    ]
+    found = captures_from_rows(rows, "https://web.archive.org/web")
+    assert [each.status for each in found] == [200, status]
+
+
 async def test_a_long_history_is_asked_again_around_the_wanted_date(world: World) -> None:
     world.archive.add_capture(URL, at(2001))
     for minute in range(NEWEST_ROWS + 5):

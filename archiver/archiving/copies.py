@@ -62,11 +62,21 @@ def after_verify(
     if action.purpose is Purpose.WITNESS:
         record = replace(record, witness=None)
     elif action.purpose is Purpose.ALSO:
-        left = tuple(each for each in record.also if each.archive_url != url)
-        record = replace(record, also=left)
+        record = _after_also(record, verification, action.capture)
     else:
         record = _after_chosen(record, verification, now, settings)
     return Step(record, judged=verification.word.value)
+
+
+def _after_also(
+    record: ArchiveRecord, verification: Verification, capture: Capture
+) -> ArchiveRecord:
+    """Keep another citation's copy while it plays, to be played again when the best one is."""
+    url = capture.archive_url
+    also = tuple(each for each in record.also if each.archive_url != url)
+    if verification.word is Passed.GOOD:
+        return replace(record, also=also, passed=(*record.passed, capture)[-CANDIDATES:])
+    return replace(record, also=also, played=tuple(each for each in record.played if each != url))
 
 
 def put_off(
@@ -89,6 +99,8 @@ def _after_chosen(
             return replace(record, next_at=best.captured_at + settings.verify_after, missing=0)
         archived = enter(record, ArchiveState.ARCHIVED, now, "verified")
         following = now + spread(settings.reverify_every, record)
+        again = tuple(each for each in record.passed if each.archive_url != best.archive_url)
+        archived = replace(archived, also=(*record.also, *again), passed=())
         return replace(archived, verified_at=now, missing=0, tries=0, until=None, next_at=following)
     if verification.word is Passed.EXCLUDED:
         excluded = enter(record, ArchiveState.EXCLUDED, now, "excluded")
@@ -172,8 +184,11 @@ def take_in(
     if record.state is ArchiveState.ARCHIVED and held is not None:
         seen = {held.archive_url, *record.played}
         also = tuple(each for each in chosen if each.archive_url not in seen)
+        again = tuple(each for each in record.also if each.archive_url in record.played)
         others = tuple(each for each in ranked if each.archive_url != held.archive_url)
-        return replace(record, also=also[:CANDIDATES], candidates=others[: CANDIDATES - 1])
+        return replace(
+            record, also=(*also[:CANDIDATES], *again), candidates=others[: CANDIDATES - 1]
+        )
     best = chosen[0]
     same = held is not None and held.archive_url == best.archive_url
     record = enter(record, ArchiveState.CAPTURED, now, "capture-found")

@@ -42,10 +42,11 @@ class ArchiveRecord:
     `accepted_at` the last that it may have accepted (the cool-down counts from it); `unknown_at`
     are the submissions of the last week whose outcome stayed unknown. `ask_at` holds back the
     questions of a link that has its copy already.
-    `candidates` are the next best captures, `also` those chosen for other citations of this
-    link, `played` and `rejected` archive URLs that did (a day after the capture, or later) and
-    did not pass; after too many of the latter only captures newer than `ignore_before` are
-    tried. `living_at` is the newest capture that was played back and judged as ok.
+    `candidates` are the next best captures, `also` those to be played for other citations of
+    this link, `passed` those of them that did, until the best one is played again. `played` and
+    `rejected` are archive URLs that did (a day after the capture, or later) and did not pass;
+    after too many of the latter only captures newer than `ignore_before` are tried. `living_at`
+    is the newest capture that was played back and judged as ok.
     """
 
     state: ArchiveState = ArchiveState.NONE
@@ -74,6 +75,7 @@ class ArchiveRecord:
     best: Capture | None = None
     candidates: tuple[Capture, ...] = ()
     also: tuple[Capture, ...] = ()
+    passed: tuple[Capture, ...] = ()
     witness: Capture | None = None
     played: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
@@ -161,6 +163,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "witness": capture_from_plain,
     "candidates": _read_captures,
     "also": _read_captures,
+    "passed": _read_captures,
     "played": tuple,
     "rejected": tuple,
 }

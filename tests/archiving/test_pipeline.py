@@ -620,6 +620,26 @@ def test_each_citations_own_best_capture_is_played_too() -> None:
     assert record.played == (new.archive_url, old.archive_url)
 
 
+@pytest.mark.parametrize("word", [MISSING, WALL, Verification(Passed.EXCLUDED, "excluded")])
+def test_each_citations_copy_is_played_again_after_ninety_days_and_only_kept_while_it_plays(
+    word: Verification,
+) -> None:
+    old, new = capture(NOW - 2000 * DAY), capture(NOW - 60 * DAY)
+    early = Wanted(accessed=(NOW - 1990 * DAY).date().isoformat())
+    situation = replace(ALIVE, wanted=(Wanted(accessed="2026-05-30"), early), mode="lookup")
+    record, now = looked_up(found(old, new), situation).record, NOW
+    for _ in range(3):
+        for action in (Verify(new), Verify(old, Purpose.ALSO)):
+            assert plan(record, situation, now, SETTINGS) == action
+            record = from_json(to_json(after_verify(record, GOOD, action, now, SETTINGS).record))
+        assert isinstance(plan(record, situation, now, SETTINGS), Wait)
+        now += 100 * DAY
+    record = after_verify(record, GOOD, Verify(new), now, SETTINGS).record
+    record = after_verify(record, word, Verify(old, Purpose.ALSO), now, SETTINGS).record
+    assert (record.state, record.played) == (ArchiveState.ARCHIVED, (new.archive_url,))
+    assert isinstance(plan(record, situation, now, SETTINGS), Wait)
+
+
 # ------------------------------------------------- second vantage, refreshing
 
 

@@ -88,3 +88,20 @@ async def test_a_playback_that_fails_is_not_when_the_copy_was_verified(
         row = dict(desk.store.queries.status_of_link(1) or {})
     assert (record.state, record.missing) == (ArchiveState.ARCHIVED, 1)
     assert row["archive_verified_at"] == verified
+
+
+async def test_a_captured_wall_is_not_proposed_instead_of_itself(place: Place, town: Town) -> None:
+    url = town.url(NEWS)
+    wall = "<title>Log in</title><h1>Log in</h1><form><input type=password></form>"
+    claim = town.archive.add_capture(url, datetime(2016, 12, 1, tzinfo=UTC), body=wall)
+    town.archive.add_capture(url, datetime(2016, 12, 2, tzinfo=UTC), body=wall)
+    place.cite(url, archive_url=claim)
+    place.configure(town, archive__mode='"lookup"')
+    with open_desk(place, RehearsalClock(START)) as desk:
+        await scan(desk)
+        async with Archiving(desk) as archiving:
+            await archiving.work(timedelta(minutes=1))
+        rows = [dict(row) for row in desk.store.queries.source_status()]
+        (shown,) = with_nearest_captures(desk, rows)
+    assert shown["archive_claim"] == "not-a-capture"
+    assert "claim_nearest" not in shown

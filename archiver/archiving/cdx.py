@@ -127,7 +127,9 @@ def read_answer(raw: RawAnswer, now: datetime) -> _Rows | LookupAnswer:
         refused = raw.failure is Failure.REFUSED
         return LookupAnswer(Lookup.REFUSED if refused else Lookup.TROUBLE, detail=raw.failure)
     pause = retry_after(raw.headers, now)
-    if _EXCLUSION.search(raw.headers.get("x-archive-wayback-runtime-error", "") + raw.text[:4000]):
+    # A table may well name such a word: the address of this very exception's source code.
+    said = "" if raw.text.lstrip().startswith("[") else raw.text[:4000]
+    if _EXCLUSION.search(raw.headers.get("x-archive-wayback-runtime-error", "") + said):
         return LookupAnswer(Lookup.EXCLUDED)
     if raw.status == 429:
         return LookupAnswer(Lookup.THROTTLED, retry_after=pause, detail="http-429")

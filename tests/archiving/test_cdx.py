@@ -113,6 +113,12 @@ async def test_an_excluded_site_is_excluded(world: World) -> None:
     assert (await world.index.look_up(URL)).outcome is Lookup.EXCLUDED
 
 
+async def test_a_page_about_exclusion_is_not_excluded(world: World) -> None:
+    url = "https://code.example/wayback/AdministrativeAccessControlException.java"
+    world.archive.add_capture(url, at(2020))
+    assert (await world.index.look_up(url)).outcome is Lookup.FOUND
+
+
 async def test_a_sibling_that_differs_in_case_is_not_ours(world: World) -> None:
     world.archive.add_capture("https://video.example/watch?v=AbC", at(2020))
     answer = await world.index.look_up("https://video.example/watch?v=abc")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from archiver.archiving import pacing, steps
-from archiver.archiving.answers import JobState, Outcome, SubmitAnswer, Trouble
+from archiver.archiving.answers import JobState, Outcome, PollAnswer, SubmitAnswer, Trouble
 from archiver.archiving.pacing import Account, Usage, WaitUntil
 from archiver.archiving.pipeline import Action, ArchiveRecord, Situation, Submit
 from archiver.archiving.refusals import Kind, refusal_for
@@ -145,23 +145,28 @@ class Submitting:
         by_job = {each[1].job_id: each for each in polled}
         jobs = {record.job_id: task.wire for task, record, _ in polled if record.job_id}
         answers = await self._clients.account.poll(jobs)
+        self._note_polls(answers.values())
         now = self._desk.clock.now()
         for task, record, situation in by_job.values():
             answer = answers.get(record.job_id or "")
             if answer is None:
                 continue
-            if answer.trouble is not Trouble.NONE:
-                self._breakers.note(
-                    answer.trouble,
-                    pacing.SUBMITS,
-                    answer.retry_after,
-                    backend="spn2",
-                    keys_mark=self._clients.keys_mark,
-                )
             if answer.state is JobState.ERROR:
                 self._note_host(task.host, Outcome.FAILED, answer.code, answer.trouble)
             settings = self._desk.settings.archive
             self._keeping.save(task, steps.after_poll(record, answer, situation, now, settings))
+
+    def _note_polls(self, answers: Iterable[PollAnswer]) -> None:
+        """Let the answer to a poll count once, however many jobs it was about."""
+        for trouble, pause in dict.fromkeys((each.trouble, each.retry_after) for each in answers):
+            if trouble is not Trouble.NONE:
+                self._breakers.note(
+                    trouble,
+                    pacing.SUBMITS,
+                    pause,
+                    backend="spn2",
+                    keys_mark=self._clients.keys_mark,
+                )
 
     async def _ask_account(self, backend: str) -> None:
         """Ask for the account's own figures: free of cost, and the proof that the keys are good."""

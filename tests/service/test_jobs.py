@@ -13,6 +13,7 @@ from archiver.config import Keys
 from archiver.demo.wayback import Scripted
 from archiver.model import ArchiveState
 from archiver.service.archiving import READING, Archiving
+from archiver.service.breakers import Breakers
 from archiver.service.checking import Checking
 from archiver.service.desk import Desk
 from archiver.service.rounds import look_at_due
@@ -22,6 +23,8 @@ from tests.service.town import Place, Town
 
 NOW = datetime.now(UTC)  # as the archive's clock says
 PAGES = ["/news/the-harbour-files-of-the-old-town", "/news/The-harbour-files-of-the-old-town"]
+
+OTHER = "/news/what-became-of-the-cranes-of-the-harbour"
 
 
 @dataclass
@@ -97,6 +100,17 @@ async def test_a_throttled_question_about_the_account_holds_submissions_back_as_
         work.clock.jump(timedelta(minutes=5))
         await work.archiving.work(timedelta(seconds=30))
     assert len(town.archive.asked("spn2")) == 1
+
+
+async def test_one_answer_about_two_jobs_is_one_throttle(place: Place, town: Town) -> None:
+    town.archive.job_time = timedelta(hours=1)
+    async with looked_at(place, town, PAGES[0], OTHER) as work:
+        await work.archiving.work(timedelta(seconds=6))
+        assert len(town.archive.asked("spn2")) == 2
+        work.clock.jump(timedelta(minutes=2))
+        town.archive.script("status", ".", Scripted(429, "slow down"), times=1)
+        await work.archiving.work(timedelta(seconds=1), frozenset({READING}))
+        assert Breakers(work.desk).all()["throttle"].level == 1
 
 
 async def test_slots_that_stay_full_end_a_pass_when_its_jobs_were_polled_for_a_minute(

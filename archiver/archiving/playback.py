@@ -33,6 +33,8 @@ BODY_LIMIT = 256 * 1024  # read so much, then close (reference wayback §4.3)
 DECODED_LIMIT = 512 * 1024
 MAX_HOPS = 5
 _MAX_REQUESTS = 10
+# What an archive that answers well may hold, without a page that can be judged.
+LOOP, UNREADABLE = "redirect-loop", "unreadable-encoding"
 
 _EXCLUSION = re.compile(
     r"AccessControlException|URL has been excluded|excluded from the Wayback Machine"
@@ -73,7 +75,7 @@ class PlaybackClient:
             path = await self._step(path, leeway)
         if isinstance(path, PlaybackAnswer):
             return path
-        return PlaybackAnswer(Playback.TROUBLE, archive_url, detail="redirect-loop")
+        return PlaybackAnswer(Playback.TROUBLE, archive_url, detail=LOOP)
 
     async def _step(self, path: _Path, leeway: timedelta) -> _Path | PlaybackAnswer:
         # A file may spell it with spaces or umlauts, which are not for a request line.
@@ -98,7 +100,7 @@ class PlaybackClient:
                 stamp, join(original, location)
             )
             if len(hops) > MAX_HOPS or target.original in {hop.original for hop in hops}:
-                return _unfinished(path.asked, self._base, hops, "redirect-loop")
+                return _unfinished(path.asked, self._base, hops, LOOP)
             return _Path(path.asked, CaptureAddress(target.stamp, target.original), hops)
         address = capture_url(self._base, stamp, original)
         return read_memento(raw, path.asked, address, original, path.hops)
@@ -121,7 +123,7 @@ class PlaybackClient:
     ) -> _Path | PlaybackAnswer:
         """Follow "found capture at …" when it is near enough, else name it."""
         if nearest == path.here:
-            return PlaybackAnswer(Playback.TROUBLE, path.asked, detail="redirect-loop")
+            return PlaybackAnswer(Playback.TROUBLE, path.asked, detail=LOOP)
         wanted = path.hops[0].captured_at if path.hops else path.here.captured_at
         near = abs(nearest.captured_at - wanted) <= (REDIRECT_WINDOW if path.hops else leeway)
         if near:
@@ -148,7 +150,7 @@ def read_memento(
     captured_at = memento_datetime(raw.headers)
     body, readable = decode(raw.body, raw.headers.get("content-encoding", ""))
     if not readable:
-        return PlaybackAnswer(Playback.TROUBLE, asked, detail="unreadable-encoding")
+        return PlaybackAnswer(Playback.TROUBLE, asked, detail=UNREADABLE)
     archived = _archived_headers(raw.headers)
     return PlaybackAnswer(
         Playback.MEMENTO,

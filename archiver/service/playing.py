@@ -18,6 +18,7 @@ from archiver.archiving.pipeline import (
     Verify,
     from_json,
 )
+from archiver.archiving.playback import LOOP, UNREADABLE
 from archiver.archiving.verify import (
     Passed,
     Verification,
@@ -132,7 +133,7 @@ class Playing:
         if capture.source == "aggregator":
             return await self._clients.elsewhere.play(capture)
         answer = await self._clients.player.play(capture.archive_url, leeway=leeway_for(capture))
-        trouble = _PLAYBACK_TROUBLES.get(answer.outcome, Trouble.NONE)
+        trouble = _playback_trouble(answer)
         self._breakers.note(trouble, pacing.READS, answer.retry_after)
         return answer
 
@@ -221,6 +222,13 @@ class Playing:
             self._desk.settings.archive,
         )
         self._keeping.save(task, Step(adopted, captures=(capture,)))
+
+
+def _playback_trouble(answer: PlaybackAnswer) -> Trouble:
+    """Say what an answer tells of the archive: nothing, where one capture is at fault."""
+    if answer.detail in (LOOP, UNREADABLE):
+        return Trouble.NONE
+    return _PLAYBACK_TROUBLES.get(answer.outcome, Trouble.NONE)
 
 
 def _lookup_trouble(answer: LookupAnswer) -> Trouble:

@@ -36,3 +36,22 @@ async def test_a_claim_the_archive_cannot_play_is_asked_about_a_few_times_a_day_
     assert rows[town.url(BROKEN)]["archive_claim"] == "unchecked"
     asked = [each for each in town.archive.asked("playback") if BROKEN in each.url]
     assert 2 <= len(asked) <= 5
+
+
+async def test_captures_we_cannot_read_are_no_outage_of_the_archive(
+    place: Place, town: Town
+) -> None:
+    when, packed = datetime(2016, 12, 1, tzinfo=UTC), {"content-encoding": "br"}
+    pages = [f"/news/a-page-whose-copy-is-packed-number-{number}" for number in range(4)]
+    for page in pages:
+        town.archive.add_capture(town.url(page), when, body=b"\x0b\x02\x80", headers=packed)
+    place.cite(*(town.url(page) for page in pages))
+    place.configure(town, archive__mode='"lookup"')
+    with open_desk(place, RehearsalClock(START)) as desk:
+        await scan(desk)
+        async with Archiving(desk) as archiving:
+            done = await archiving.work(timedelta(minutes=1))
+        states = desk.store.queries.archive_states()
+    assert done.verifications == len(pages)
+    assert done.waits == {}
+    assert states == {"captured": len(pages)}

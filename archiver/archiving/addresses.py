@@ -92,6 +92,14 @@ def read_stamp(stamp: str) -> datetime:
         )
 
 
+def is_stamp(text: str) -> bool:
+    """Say whether fourteen digits are a moment: what an archive says of a capture it has made."""
+    try:
+        return write_stamp(datetime.strptime(text, STAMP).replace(tzinfo=UTC)) == text
+    except ValueError:
+        return False
+
+
 def write_stamp(moment: datetime) -> str:
     """Write a moment as fourteen digits, UTC."""
     return moment.astimezone(UTC).strftime(STAMP).zfill(len("20060102150405"))

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from archiver.archiving.addresses import capture_url, read_stamp
+from archiver.archiving.addresses import capture_url, is_stamp, read_stamp
 from archiver.archiving.answers import JobState, Outcome, PollAnswer, SubmitAnswer, Trouble
 from archiver.archiving.eligibility import is_loopback_url
 from archiver.archiving.pacing import Account
@@ -321,8 +321,8 @@ def read_job(entry: Mapping[str, Any], job_id: str, url: str, playback_url: str)
     if status == "pending":
         return PollAnswer(JobState.PENDING, job_id)
     if status == "success":
-        final, stamp = _text(entry, "original_url"), _text(entry, "timestamp")
-        if not final or not re.fullmatch(r"\d{14}", stamp):
+        final, stamp = _text(entry, "original_url").strip(), _text(entry, "timestamp")
+        if not final or not is_stamp(stamp):
             return PollAnswer(JobState.UNANSWERED, job_id, message="half an answer")
         capture = _own_capture(url, final, stamp, entry.get("http_status"), playback_url)
         return PollAnswer(JobState.SUCCESS, job_id, capture=capture, final_url=final)

@@ -420,6 +420,14 @@ def test_every_job_status_has_its_meaning(
     assert job(value) == (state, code)
 
 
+@pytest.mark.parametrize(
+    "stamp", ["00000000000000", "20261399999999", "٢٠٢٦٠٦٠١١٢٠٠٠٠", "2026060112000"]
+)
+def test_a_success_at_no_moment_is_half_an_answer(stamp: str) -> None:
+    value = {"status": "success", "timestamp": stamp, "original_url": URL}
+    assert job(value) == (JobState.UNANSWERED, "")
+
+
 def test_a_single_object_is_accepted_for_a_batch_and_strange_jobs_are_ignored() -> None:
     jobs = {"a": URL, "b": URL}
     raw = answer_of({"status": "pending", "job_id": "b"})

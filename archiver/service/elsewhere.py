@@ -15,16 +15,19 @@ from archiver.archiving.answers import Lookup, LookupAnswer, PlaybackAnswer
 from archiver.archiving.copies import put_off
 from archiver.archiving.pipeline import ArchiveRecord, LookUp, Situation
 from archiver.archiving.verify import Passed, Verification
-from archiver.archiving.wire import Failure, RawAnswer
+from archiver.archiving.wire import RETRY_AFTER_CAP, Failure, RawAnswer
 from archiver.checking.fetch import Fetcher
 from archiver.checking.lanes import HostUnavailable, Lanes
 from archiver.checking.wire import Answer
+from archiver.clock import from_stamp, to_stamp
 from archiver.model import ArchiveState, Capture, Verdict
 from archiver.service.desk import Desk
 from archiver.store import ArchiveTask
 
 _PLAYBACK_SECONDS = 60.0
 _PLAYBACK_BYTES = 256 * 1024
+_AGGREGATOR_RESTS = "aggregator-rests"
+_THROTTLED_SECONDS = 60  # reference wayback §5: after a 429 without Retry-After
 IS_ARCHIVE = "is-archive-url"
 # The source of a capture that is itself cited: the link's own address is the archive's.
 CITED = "cited"
@@ -64,8 +67,23 @@ class Elsewhere:
         wanted = situation.verdict is Verdict.DEAD and answer.outcome is Lookup.NOTHING
         if self._aggregator is None or not wanted or answer.variants:
             return answer
+        if rest := self._rest():
+            return LookupAnswer(Lookup.THROTTLED, retry_after=rest)
         found = await self._aggregator.look_up(action.url, action.around)
+        if found.outcome is Lookup.THROTTLED:
+            pause = timedelta(seconds=found.retry_after or _THROTTLED_SECONDS)
+            until = to_stamp(self._desk.clock.now() + pause)
+            self._desk.store.journal.set_state(_AGGREGATOR_RESTS, {"until": until})
         return replace(found, requests=answer.requests + found.requests)
+
+    def _rest(self) -> int:
+        """Return for how many seconds an aggregator that throttled us is left alone."""
+        stored = self._desk.store.journal.state(_AGGREGATOR_RESTS, {}).get("until")
+        if stored is None:
+            return 0
+        seconds = int((from_stamp(stored) - self._desk.clock.now()).total_seconds())
+        # More than it can have asked for: the wall clock was set back.
+        return seconds if 0 < seconds <= RETRY_AFTER_CAP else 0
 
     async def play(self, capture: Capture) -> PlaybackAnswer:
         """Play a capture that another archive holds."""

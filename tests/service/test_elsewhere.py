@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from archiver.clock import RehearsalClock
 from archiver.config import load_settings
@@ -251,3 +252,26 @@ async def test_an_index_that_throttles_the_question_about_a_host_is_left_alone(
             done = await archiving.work(timedelta(minutes=10))
         assert "http-429" in done.waits
         assert len(archive.asked("cdx")) == 2
+
+
+async def test_an_aggregator_that_throttles_is_left_alone_for_all_links(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def busy(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=429, headers={"Retry-After": "3600"})
+
+    application = web.Application()
+    application.router.add_get("/{tail:.*}", busy)
+    async with TestServer(application) as server:
+        aggregator = str(server.make_url("/timemap/link"))
+        async with desk_at(tmp_path, DEAD, OTHER, aggregator=aggregator) as (desk, _, clock):
+            for url in (DEAD, OTHER):
+                mark(desk, url, "gone")
+            async with Archiving(desk) as archiving:
+                await archiving.work(timedelta(minutes=5))
+                assert len(asked) == 1
+                assert {state_of(desk, url) for url in (DEAD, OTHER)} == {"searching"}
+                clock.jump(timedelta(hours=2))
+                await archiving.work(timedelta(minutes=5))
+    assert len(asked) == 2

@@ -14,7 +14,7 @@ STAMP = "%Y%m%d%H%M%S"
 # room for them.
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 _LATEST = datetime(9900, 1, 1, tzinfo=UTC)
-_TAIL = re.compile(r"^/(\d{1,14})([a-z]{2}_)?/(.+)$", re.S)
+_TAIL = re.compile(r"^/([0-9]{1,14})([a-z]{2}_)?/(.+)$", re.S)
 
 
 @record
@@ -102,9 +102,17 @@ def within_reach(moment: datetime) -> datetime:
     return min(max(aware, _EARLIEST), _LATEST).astimezone(UTC)
 
 
+def is_stamp(text: str) -> bool:
+    """Say whether fourteen digits are a moment: what an archive says of a capture it has made."""
+    try:
+        return write_stamp(datetime.strptime(text, STAMP).replace(tzinfo=UTC)) == text
+    except ValueError:
+        return False
+
+
 def write_stamp(moment: datetime) -> str:
     """Write a moment as fourteen digits, UTC."""
-    return moment.astimezone(UTC).strftime(STAMP)
+    return moment.astimezone(UTC).strftime(STAMP).zfill(len("20060102150405"))
 
 
 def _with_scheme(original: str) -> str:

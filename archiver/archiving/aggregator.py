@@ -9,7 +9,6 @@ a guarded fetch that the caller hands in.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
@@ -23,6 +22,7 @@ from archiver.archiving.answers import (
     Playback,
     PlaybackAnswer,
 )
+from archiver.archiving.links import is_rel, read_links
 from archiver.archiving.playback import MAX_HOPS, memento_datetime, read_memento
 from archiver.archiving.wire import ArchiveWire, Failure, RawAnswer, retry_after
 from archiver.clock import Clock
@@ -32,9 +32,6 @@ from archiver.urls import host_of
 TIMEOUT = timedelta(seconds=60)
 BODY_LIMIT = 2 * 1024 * 1024
 MOST_CAPTURES = 1000
-
-_ENTRY = re.compile(r"<([^<>]+)>((?:\s*;\s*[a-z-]+\s*=\s*(?:\"[^\"]*\"|[^\s;,\"]+))*)", re.I)
-_PARAMETER = re.compile(r";\s*([a-z-]+)\s*=\s*(?:\"([^\"]*)\"|([^\s;,\"]+))", re.I)
 
 Fetch = Callable[[str], Awaitable[RawAnswer]]
 
@@ -107,13 +104,10 @@ def _named(raw: RawAnswer) -> Iterable[tuple[str, datetime]]:
 
 def _in_links(text: str) -> Iterable[tuple[str, datetime]]:
     """Read link-format (RFC 6690): entries whose `rel` holds `memento`, with their moment."""
-    for entry in _ENTRY.finditer(text):
-        parameters = {
-            name.lower(): quoted or bare for name, quoted, bare in _PARAMETER.findall(entry[2])
-        }
+    for address, parameters in read_links(text):
         moment = _moment(parameters.get("datetime", ""))
-        if moment is not None and "memento" in parameters.get("rel", "").lower().split():
-            yield entry[1], moment
+        if moment is not None and is_rel(parameters, "memento"):
+            yield address, moment
 
 
 def _in_json(raw: RawAnswer) -> Iterable[tuple[str, datetime]]:
@@ -137,9 +131,9 @@ def _moment(text: str) -> datetime | None:
     for read in (parsedate_to_datetime, datetime.fromisoformat):
         try:
             moment = read(text)
+            return within_reach(moment)
         except (ValueError, OverflowError):
             continue
-        return within_reach(moment)
     return None
 
 

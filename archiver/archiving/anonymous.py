@@ -27,6 +27,7 @@ from archiver.archiving.addresses import (
     CaptureAddress,
     capture_url,
     is_http,
+    is_stamp,
     join,
     read_capture_url,
 )
@@ -148,7 +149,7 @@ class _HardenedSave(WaybackMachineSaveAPI):  # type: ignore[misc, unused-ignore]
 
     def _read(self, url: str) -> CaptureAddress | None:
         address = read_capture_url(url, self._endpoint.playback_url)
-        return address if address is not None and len(address.stamp) == 14 else None
+        return address if address is not None and is_stamp(address.stamp) else None
 
 
 class AnonymousSaver:

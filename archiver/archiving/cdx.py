@@ -28,6 +28,8 @@ MAX_REQUESTS = 4
 _FIELDS = ("timestamp", "original", "mimetype", "statuscode", "digest")
 _ALL_FIELDS = ("urlkey", *_FIELDS, "length")
 _URL_LIMIT = 4096  # junk rows of tens of kilobytes exist (§3.2)
+# Rows without a digest, or with that of the empty body (§3.2), have no payload in common.
+_NO_PAYLOAD = frozenset({"", "-", "3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ"})
 _EXCLUSION = re.compile(r"(?:Administrative|Robot)AccessControlException|Blocked Site Error")
 
 _Rows = list[Mapping[str, str]]
@@ -65,14 +67,16 @@ class IndexClient:
             answer, requests = self._sort(url, [*rows, *more]), requests + 1
         return replace(answer, requests=requests)
 
-    async def host_has_captures(self, host: str) -> bool | None:
-        """Say whether any page of a host was ever captured; None when the index did not answer.
+    async def look_up_host(self, host: str) -> LookupAnswer:
+        """Say whether any page of a host was ever captured: found or nothing, without captures.
 
         One question, for telling a rotten link from one that was never right (contract §2,
-        `suspect_citations`). An excluded host counts as no answer.
+        `suspect_citations`).
         """
         rows = await self._query(host, matchType="host", filter="statuscode:200", limit=1)
-        return bool(rows) if not isinstance(rows, LookupAnswer) else None
+        if isinstance(rows, LookupAnswer):
+            return rows
+        return LookupAnswer(Lookup.FOUND if rows else Lookup.NOTHING)
 
     async def _older(
         self, url: str, newest: Sequence[Mapping[str, str]], around: Sequence[datetime]
@@ -123,7 +127,9 @@ def read_answer(raw: RawAnswer, now: datetime) -> _Rows | LookupAnswer:
         refused = raw.failure is Failure.REFUSED
         return LookupAnswer(Lookup.REFUSED if refused else Lookup.TROUBLE, detail=raw.failure)
     pause = retry_after(raw.headers, now)
-    if _EXCLUSION.search(raw.headers.get("x-archive-wayback-runtime-error", "") + raw.text[:4000]):
+    # A table may well name such a word: the address of this very exception's source code.
+    said = "" if raw.text.lstrip().startswith("[") else raw.text[:4000]
+    if _EXCLUSION.search(raw.headers.get("x-archive-wayback-runtime-error", "") + said):
         return LookupAnswer(Lookup.EXCLUDED)
     if raw.status == 429:
         return LookupAnswer(Lookup.THROTTLED, retry_after=pause, detail="http-429")
@@ -156,18 +162,22 @@ def _read_json_rows(text: str) -> _Rows | None:
         return None
     rows: _Rows = []
     names: Sequence[str] | None = None
+    unreadable = False
     for entry in table:
-        if not entry:
+        if entry == []:
             break  # an empty row announces a resume key
         if not isinstance(entry, list) or not all(isinstance(cell, str) for cell in entry):
-            continue
-        if names is None:
+            unreadable = True
+        elif names is None:
             if "timestamp" not in entry or "original" not in entry:
                 return None
             names = entry
         elif len(entry) == len(names):
             rows.append(dict(zip(names, entry, strict=True)))
-    return rows
+        else:
+            unreadable = True
+    # A stray row is passed over, but a table of nothing else is no "no captures".
+    return None if unreadable and not rows else rows
 
 
 def _read_text_row(line: str) -> Mapping[str, str] | None:
@@ -198,6 +208,7 @@ def captures_from_rows(rows: Iterable[Mapping[str, str]], playback_url: str) -> 
         row.get("digest"): row
         for row in kept.values()
         if re.fullmatch(r"2\d\d", row.get("statuscode", ""))
+        and row.get("digest", "") not in _NO_PAYLOAD
     }
     captures = [_capture(row, good, playback_url) for row in kept.values()]
     return tuple(sorted(captures, key=lambda each: each.captured_at))
@@ -206,9 +217,9 @@ def captures_from_rows(rows: Iterable[Mapping[str, str]], playback_url: str) -> 
 def _capture(
     row: Mapping[str, str], good: Mapping[str | None, Mapping[str, str]], playback_url: str
 ) -> Capture:
-    """Make one capture; a revisit has the status of a good row with the same payload (§3.2)."""
+    """Make one capture; without a status it has that of a good row with its payload (§3.2)."""
     source = row
-    if row.get("mimetype") == "warc/revisit" or not row.get("statuscode", "").isdigit():
+    if not row.get("statuscode", "").isdigit():
         source = good.get(row.get("digest"), row)
     status = source.get("statuscode", "")
     mime = source.get("mimetype", "")

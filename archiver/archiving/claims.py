@@ -16,7 +16,7 @@ from archiver.model import Capture, Claim, Finding
 from archiver.records import record
 from archiver.urls import capture_identity, parse_archive_url
 
-_REDIRECTED_AWAY = frozenset({"captured-redirect-home", "redirect-target-distant"})
+_REDIRECTED_AWAY = frozenset({"captured-redirect-home", "redirect-target-distant", "wrong-moment"})
 
 
 @record

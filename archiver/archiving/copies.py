@@ -5,7 +5,7 @@ Pure. `archived` is said here and nowhere else (law 9).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -33,7 +33,8 @@ NOT_EVIDENCE_REASK = 30 * DAY
 # A page whose captures are walls has hundreds of them: two rounds of candidates, no more.
 MOST_REJECTED = 2 * CANDIDATES
 _MISSING_DELAY = 6 * HOUR  # reference wayback §9.3, V1
-_PLAYBACK_DELAY = 30 * MINUTE
+# A capture that the archive cannot play (reference wayback §4.3) is not asked for for ever.
+_PLAYBACK_DELAYS = (30 * MINUTE, 2 * HOUR, 6 * HOUR, DAY)
 
 
 def after_verify(
@@ -47,23 +48,44 @@ def after_verify(
     record = replace(record, touched_at=now)
     chosen = action.purpose is Purpose.CHOSEN
     if verification.word is Passed.UNANSWERED:
-        delay = timedelta(seconds=verification.retry_after or 0)
-        later = now + max(delay, _PLAYBACK_DELAY)
+        record, later = put_off(record, verification, now)
         return Step(replace(record, next_at=later) if chosen else replace(record, ask_at=later))
+    record = replace(record, unplayed=0)
     url = action.capture.archive_url
     if verification.word is Passed.GOOD:
         living = latest(record.living_at, action.capture.captured_at)
-        record = replace(record, living_at=living, played=bounded(record.played, url))
+        record = replace(record, living_at=living)
+        if now - action.capture.captured_at >= ONE_DAY:
+            record = replace(record, played=bounded(record.played, url))
     elif verification.word is Passed.NOT_EVIDENCE:
         record = replace(record, rejected=bounded(record.rejected, url))
     if action.purpose is Purpose.WITNESS:
         record = replace(record, witness=None)
     elif action.purpose is Purpose.ALSO:
-        left = tuple(each for each in record.also if each.archive_url != url)
-        record = replace(record, also=left)
+        record = _after_also(record, verification, action.capture)
     else:
         record = _after_chosen(record, verification, now, settings)
     return Step(record, judged=verification.word.value)
+
+
+def _after_also(
+    record: ArchiveRecord, verification: Verification, capture: Capture
+) -> ArchiveRecord:
+    """Keep another citation's copy while it plays, to be played again when the best one is."""
+    url = capture.archive_url
+    also = tuple(each for each in record.also if each.archive_url != url)
+    if verification.word is Passed.GOOD:
+        return replace(record, also=also, passed=(*record.passed, capture)[-CANDIDATES:])
+    return replace(record, also=also, played=tuple(each for each in record.played if each != url))
+
+
+def put_off(
+    record: ArchiveRecord, verification: Verification, now: datetime
+) -> tuple[ArchiveRecord, datetime]:
+    """Count a playback without an answer, and say when to try again: later each time."""
+    delay = _PLAYBACK_DELAYS[min(record.unplayed, len(_PLAYBACK_DELAYS) - 1)]
+    later = now + max(delay, timedelta(seconds=verification.retry_after or 0))
+    return replace(record, unplayed=record.unplayed + 1), later
 
 
 def _after_chosen(
@@ -77,6 +99,8 @@ def _after_chosen(
             return replace(record, next_at=best.captured_at + settings.verify_after, missing=0)
         archived = enter(record, ArchiveState.ARCHIVED, now, "verified")
         following = now + spread(settings.reverify_every, record)
+        again = tuple(each for each in record.passed if each.archive_url != best.archive_url)
+        archived = replace(archived, also=(*record.also, *again), passed=())
         return replace(archived, verified_at=now, missing=0, tries=0, until=None, next_at=following)
     if verification.word is Passed.EXCLUDED:
         excluded = enter(record, ArchiveState.EXCLUDED, now, "excluded")
@@ -133,7 +157,7 @@ def adopt(
     settings: ArchiveLimits,
 ) -> ArchiveRecord:
     """Take in a capture learnt otherwise: a confirmed claim, another archive's copy."""
-    if not is_candidate(record, capture):
+    if not is_candidate(record, capture) or not until_now([capture], now):
         return record
     if record.phase is not Phase.IDLE or record.state in HELD:
         held = {each.archive_url for each in (record.best, *record.candidates) if each}
@@ -160,8 +184,11 @@ def take_in(
     if record.state is ArchiveState.ARCHIVED and held is not None:
         seen = {held.archive_url, *record.played}
         also = tuple(each for each in chosen if each.archive_url not in seen)
+        again = tuple(each for each in record.also if each.archive_url in record.played)
         others = tuple(each for each in ranked if each.archive_url != held.archive_url)
-        return replace(record, also=also[:CANDIDATES], candidates=others[: CANDIDATES - 1])
+        return replace(
+            record, also=(*also[:CANDIDATES], *again), candidates=others[: CANDIDATES - 1]
+        )
     best = chosen[0]
     same = held is not None and held.archive_url == best.archive_url
     record = enter(record, ArchiveState.CAPTURED, now, "capture-found")
@@ -187,6 +214,15 @@ def take_beside(record: ArchiveRecord, capture: Capture, situation: Situation) -
 
 def _ripe(capture: Capture, now: datetime, settings: ArchiveLimits) -> datetime:
     return max(now, capture.captured_at + settings.verify_after)
+
+
+def until_now(captures: Iterable[Capture], now: datetime) -> tuple[Capture, ...]:
+    """Return the captures that can have been made by now, by clocks a day apart at most.
+
+    Impossible moments exist (reference wayback §3.2): one of the year 9999 would be the newest
+    for ever, and never old enough to be verified.
+    """
+    return tuple(each for each in captures if each.captured_at <= now + DAY)
 
 
 def is_candidate(record: ArchiveRecord, capture: Capture) -> bool:

@@ -22,22 +22,25 @@ from archiver.archiving.addresses import (
     write_stamp,
 )
 from archiver.archiving.answers import ArchivedHop, Playback, PlaybackAnswer
+from archiver.archiving.links import is_rel, read_links
 from archiver.archiving.verify import REDIRECT_WINDOW, SAME_MOMENT
 from archiver.archiving.wire import ArchiveWire, Failure, RawAnswer, retry_after
 from archiver.clock import Clock
 from archiver.records import record
+from archiver.urls import wire_target
 
 TIMEOUT = timedelta(seconds=60)
 BODY_LIMIT = 256 * 1024  # read so much, then close (reference wayback §4.3)
 DECODED_LIMIT = 512 * 1024
 MAX_HOPS = 5
 _MAX_REQUESTS = 10
+# What an archive that answers well may hold, without a page that can be judged.
+LOOP, UNREADABLE = "redirect-loop", "unreadable-encoding"
 
 _EXCLUSION = re.compile(
     r"AccessControlException|URL has been excluded|excluded from the Wayback Machine"
     r"|[Bb]locked by robots",
 )
-_ORIGINAL_LINK = re.compile(r"<([^<>]+)>\s*;\s*rel=\"?[^\";,]*\boriginal\b", re.I)
 _PREFIX = "x-archive-orig-"
 
 
@@ -73,10 +76,12 @@ class PlaybackClient:
             path = await self._step(path, leeway)
         if isinstance(path, PlaybackAnswer):
             return path
-        return PlaybackAnswer(Playback.TROUBLE, archive_url, detail="redirect-loop")
+        return PlaybackAnswer(Playback.TROUBLE, archive_url, detail=LOOP)
 
     async def _step(self, path: _Path, leeway: timedelta) -> _Path | PlaybackAnswer:
-        url = capture_url(self._base, path.here.stamp, path.here.original, "id_")
+        # A file may spell it with spaces or umlauts, which are not for a request line.
+        original = wire_target("/" + path.here.original).removeprefix("/")
+        url = capture_url(self._base, path.here.stamp, original, "id_")
         raw = await self._wire.read(url, within=TIMEOUT, limit=BODY_LIMIT)
         captured_at = memento_datetime(raw.headers)
         if captured_at is not None and raw.status is not None:
@@ -87,8 +92,7 @@ class PlaybackClient:
         self, path: _Path, raw: RawAnswer, captured_at: datetime
     ) -> _Path | PlaybackAnswer:
         """Take an archived answer: a page, an error, or a redirect to follow."""
-        link = _ORIGINAL_LINK.search(raw.headers.get("link", ""))
-        original = link[1] if link else path.here.original
+        original = original_of(raw.headers) or path.here.original
         stamp, status = write_stamp(captured_at), raw.status or 0
         location = raw.headers.get("location") or raw.headers.get(_PREFIX + "location")
         if 300 <= status < 400 and status != 304 and location:
@@ -97,7 +101,7 @@ class PlaybackClient:
                 stamp, join(original, location)
             )
             if len(hops) > MAX_HOPS or target.original in {hop.original for hop in hops}:
-                return _unfinished(path.asked, self._base, hops, "redirect-loop")
+                return _unfinished(path.asked, self._base, hops, LOOP)
             return _Path(path.asked, CaptureAddress(target.stamp, target.original), hops)
         address = capture_url(self._base, stamp, original)
         return read_memento(raw, path.asked, address, original, path.hops)
@@ -120,7 +124,7 @@ class PlaybackClient:
     ) -> _Path | PlaybackAnswer:
         """Follow "found capture at …" when it is near enough, else name it."""
         if nearest == path.here:
-            return PlaybackAnswer(Playback.TROUBLE, path.asked, detail="redirect-loop")
+            return PlaybackAnswer(Playback.TROUBLE, path.asked, detail=LOOP)
         wanted = path.hops[0].captured_at if path.hops else path.here.captured_at
         near = abs(nearest.captured_at - wanted) <= (REDIRECT_WINDOW if path.hops else leeway)
         if near:
@@ -145,17 +149,16 @@ def read_memento(
 ) -> PlaybackAnswer:
     """Read an answer that carries `Memento-Datetime`; its own `rel="original"` goes first."""
     captured_at = memento_datetime(raw.headers)
-    link = _ORIGINAL_LINK.search(raw.headers.get("link", ""))
     body, readable = decode(raw.body, raw.headers.get("content-encoding", ""))
     if not readable:
-        return PlaybackAnswer(Playback.TROUBLE, asked, detail="unreadable-encoding")
+        return PlaybackAnswer(Playback.TROUBLE, asked, detail=UNREADABLE)
     archived = _archived_headers(raw.headers)
     return PlaybackAnswer(
         Playback.MEMENTO,
         asked,
         archive_url=archive_url,
         captured_at=captured_at,
-        original=link[1] if link else original,
+        original=original_of(raw.headers) or original,
         status=raw.status,
         content_type=archived.get("content-type") or raw.headers.get("content-type"),
         headers=archived,
@@ -224,9 +227,15 @@ def memento_datetime(headers: Mapping[str, str]) -> datetime | None:
     """Read `Memento-Datetime` (RFC 7089 §2.1.1); None makes an answer the archive's own."""
     try:
         moment = parsedate_to_datetime(headers.get("memento-datetime", ""))
+        return within_reach(moment)
     except (ValueError, OverflowError):
         return None
-    return within_reach(moment)
+
+
+def original_of(headers: Mapping[str, str]) -> str | None:
+    """Return the URL that a memento says it is of (RFC 7089 §2.2.1), None when it says nothing."""
+    links = read_links(headers.get("link", ""))
+    return next((address for address, told in links if is_rel(told, "original")), None)
 
 
 def _archived_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -36,15 +36,17 @@ class ArchiveRecord:
 
     `next_at` is when the next step is due (None: at once). `touched_at` is when something was
     last asked for this link, `looked_up_at` when an index last answered cleanly. `negatives`
-    are clean answers without a usable capture, `troubles` look-ups without an answer in a row.
+    are clean answers without a usable capture, `troubles` look-ups and `unplayed` playbacks
+    without an answer in a row.
     `attempt_at` is the last submission, `reached_at` the last one the archive considered,
     `accepted_at` the last that it may have accepted (the cool-down counts from it); `unknown_at`
     are the submissions of the last week whose outcome stayed unknown. `ask_at` holds back the
     questions of a link that has its copy already.
-    `candidates` are the next best captures, `also` those chosen for other citations of this
-    link, `played` and `rejected` archive URLs that did and did not pass; after too
-    many of the latter only captures newer than `ignore_before` are tried. `living_at` is the
-    newest capture that was played back and judged as ok.
+    `candidates` are the next best captures, `also` those to be played for other citations of
+    this link, `passed` those of them that did, until the best one is played again. `played` and
+    `rejected` are archive URLs that did (a day after the capture, or later) and did not pass;
+    after too many of the latter only captures newer than `ignore_before` are tried. `living_at`
+    is the newest capture that was played back and judged as ok.
     """
 
     state: ArchiveState = ArchiveState.NONE
@@ -73,12 +75,14 @@ class ArchiveRecord:
     best: Capture | None = None
     candidates: tuple[Capture, ...] = ()
     also: tuple[Capture, ...] = ()
+    passed: tuple[Capture, ...] = ()
     witness: Capture | None = None
     played: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
     ignore_before: datetime | None = None
     verified_at: datetime | None = None
     missing: int = 0
+    unplayed: int = 0
     newest_at: datetime | None = None
     living_at: datetime | None = None
 
@@ -159,6 +163,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "witness": capture_from_plain,
     "candidates": _read_captures,
     "also": _read_captures,
+    "passed": _read_captures,
     "played": tuple,
     "rejected": tuple,
 }

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from archiver.archiving.addresses import capture_url, read_stamp
+from archiver.archiving.addresses import capture_url, is_stamp, read_stamp
 from archiver.archiving.answers import JobState, Outcome, PollAnswer, SubmitAnswer, Trouble
 from archiver.archiving.eligibility import is_loopback_url
 from archiver.archiving.pacing import Account
@@ -81,6 +81,15 @@ class AccountKeys:
     secret: str = field(repr=False)
 
 
+@record
+class AccountAnswer:
+    """What the archive said of the account, or why it did not; `retry_after` is in seconds."""
+
+    figures: Account | None
+    trouble: Trouble = Trouble.NONE
+    retry_after: int | None = None
+
+
 def may_carry_keys(url: str) -> bool:
     """Say whether keys may be sent to an endpoint: web.archive.org over TLS, or loopback."""
     return bool(re.match(r"^https://web\.archive\.org(?::443)?(?:/|$)", url)) or is_loopback_url(
@@ -109,7 +118,7 @@ class SavePageNow:
             )
         self._wire, self._clock = wire, clock
         self._base, self._playback_url = save_url.rstrip("/"), playback_url
-        self._submit_timeout = submit_timeout
+        self._submit_timeout, self._keys = submit_timeout, keys
         self._headers = {
             "Accept": "application/json",
             "Authorization": f"LOW {keys.access}:{keys.secret}",
@@ -128,7 +137,8 @@ class SavePageNow:
             headers=self._headers,
             form=form,
         )
-        return read_submit(raw, self._clock.now())
+        answer = read_submit(raw, self._clock.now())
+        return replace(answer, message=self._without_keys(answer.message))
 
     async def poll(self, jobs: Mapping[str, str]) -> dict[str, PollAnswer]:
         """Ask how jobs (id → the URL submitted) stand, in batches; every job has an answer."""
@@ -139,8 +149,16 @@ class SavePageNow:
             raw = await self._ask_jobs(batch)
             part = read_jobs(raw, {each: jobs[each] for each in batch}, self._playback_url)
             pause = retry_after(raw.headers, self._clock.now())
-            answers |= {each: replace(value, retry_after=pause) for each, value in part.items()}
+            for each, value in part.items():
+                message = self._without_keys(value.message)
+                answers[each] = replace(value, message=message, retry_after=pause)
         return answers
+
+    def _without_keys(self, message: str) -> str:
+        """Take the keys out of a text that is stored and shown: a refusal may quote them."""
+        for key in filter(None, (self._keys.access, self._keys.secret)):
+            message = message.replace(key, "[key]")
+        return message
 
     async def _ask_jobs(self, ids: Sequence[str]) -> RawAnswer:
         if len(ids) == 1:
@@ -155,14 +173,14 @@ class SavePageNow:
             form={"job_ids": ",".join(ids)},
         )
 
-    async def user_status(self) -> tuple[Account | None, Trouble]:
+    async def user_status(self) -> AccountAnswer:
         """Return the account's figures; free of cost, and the proof that the keys are good."""
         # A stale cache is defeated by a random parameter (reference wayback §1.1).
         raw = await self._get(f"{self._base}/status/user?_t={secrets.token_hex(6)}")
-        if raw.status != 200:
-            return None, trouble_of(raw)
-        value = _json_object(raw)
-        return (None, Trouble.OUTAGE) if value is None else (read_account(value), Trouble.NONE)
+        value = _json_object(raw) if raw.status == 200 else None
+        if value is not None:
+            return AccountAnswer(read_account(value))
+        return AccountAnswer(None, trouble_of(raw), retry_after(raw.headers, self._clock.now()))
 
     async def system_status(self) -> str:
         """Return `ok`, `overloaded` or `unreachable` (§1.7); asked without keys."""
@@ -303,8 +321,8 @@ def read_job(entry: Mapping[str, Any], job_id: str, url: str, playback_url: str)
     if status == "pending":
         return PollAnswer(JobState.PENDING, job_id)
     if status == "success":
-        final, stamp = _text(entry, "original_url"), _text(entry, "timestamp")
-        if not final or not re.fullmatch(r"\d{14}", stamp):
+        final, stamp = _text(entry, "original_url").strip(), _text(entry, "timestamp")
+        if not final or not is_stamp(stamp):
             return PollAnswer(JobState.UNANSWERED, job_id, message="half an answer")
         capture = _own_capture(url, final, stamp, entry.get("http_status"), playback_url)
         return PollAnswer(JobState.SUCCESS, job_id, capture=capture, final_url=final)

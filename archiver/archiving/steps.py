@@ -30,6 +30,7 @@ from archiver.archiving.copies import (
     latest,
     take_beside,
     take_in,
+    until_now,
 )
 from archiver.archiving.record import ArchiveRecord, Phase
 from archiver.archiving.refusals import Kind, refusal_for
@@ -100,6 +101,11 @@ def after_lookup(
     record = replace(record, touched_at=now)
     if not answer.outcome.is_clean:
         return Step(_after_trouble(record, answer, now))
+    answer = replace(
+        answer,
+        captures=until_now(answer.captures, now),
+        variants=until_now(answer.variants, now),
+    )
     record = replace(record, looked_up_at=now, troubles=0, ask_at=None)
     if answer.outcome is Lookup.EXCLUDED:
         excluded = enter(idle(record), ArchiveState.EXCLUDED, now, "excluded")
@@ -310,7 +316,7 @@ def _accept(
     """Take in the capture that our own submission made or met."""
     sent = record.attempt_at or now
     record = replace(idle(record), accepted_at=sent, reached_at=sent)
-    if capture is None or capture.archive_url in record.rejected:
+    if capture is None or capture.archive_url in record.rejected or not until_now([capture], now):
         return search_again(record, now, "recent-capture"), ()
     newest = latest(record.newest_at, capture.captured_at)
     record = replace(record, negatives=Run(), newest_at=newest)

@@ -109,7 +109,9 @@ class ArchiveWire:
             trust_env=False,
             max_line_size=_HEADER_LIMIT,
             max_field_size=_HEADER_LIMIT,
-            headers={"User-Agent": self._user_agent},
+            # Nothing unpacks an answer here, and aiohttp alone would ask for gzip: the index packs
+            # its rows for whoever does (reference wayback §3.1).
+            headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
         )
         return self
 
@@ -205,10 +207,15 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bo
 
 
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
-    """Return the headers; of a repeated one the last value that is not empty (§4.3)."""
+    """Return the headers; of a repeated one the last value that is not empty (§4.3).
+
+    Of links all: they may come in a field each (RFC 9110 §5.3).
+    """
     found: dict[str, str] = {}
     for name, value in response.headers.items():
-        if value or name.lower() not in found:
+        if name.lower() == "link" and "link" in found:
+            found["link"] += ", " + value
+        elif value or name.lower() not in found:
             found[name.lower()] = value
     return found
 

@@ -8,8 +8,9 @@ from types import TracebackType
 
 from archiver.archiving.aggregator import Aggregator
 from archiver.archiving.anonymous import AnonymousSaver, SaveEndpoint
+from archiver.archiving.breakers import mark_of
 from archiver.archiving.cdx import IndexClient
-from archiver.archiving.pacing import ReadPace, mark_of
+from archiver.archiving.pacing import ReadPace
 from archiver.archiving.playback import PlaybackClient
 from archiver.archiving.spn2 import AccountKeys, SavePageNow
 from archiver.archiving.wire import ArchiveWire

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 
@@ -30,6 +31,7 @@ from archiver.archiving.pipeline import (
     Wait,
     from_json,
     plan,
+    to_json,
 )
 from archiver.checking.policy import Policy
 from archiver.errors import ArchiverError, ConfigurationError
@@ -73,6 +75,7 @@ class Archiving:
         # Links whose submission waits for its turn, and until when nobody has one.
         self._queue: set[int] = set()
         self._next_turn = datetime.min.replace(tzinfo=UTC)
+        self._slots_full = False
         self._polls: list[tuple[ArchiveTask, ArchiveRecord, Situation]] = []
         self._poll_until = float("-inf")
 
@@ -147,7 +150,9 @@ class Archiving:
         for task in self.desk.store.archive.due(now, _BATCH, leave_out=left_out):
             if self.desk.stopping:
                 return False
-            moved |= await self._advance_or_put_off(task, done, kinds)
+            # Those before it may have taken minutes: another process may have been here since.
+            fresh = self.desk.store.archive.task(task.link_id)
+            moved |= await self._advance_or_put_off(fresh, done, kinds)
             await asyncio.sleep(0)
         await self._send_polls(done)
         return moved
@@ -182,6 +187,7 @@ class Archiving:
             ended = _abandoned(record, action.record)
             record = action.record
             self._keeping.save(task, Step(record, attempt=ended))
+            task = replace(task, record=to_json(record))
         if isinstance(action, Wait | Nothing):
             until = action.until if isinstance(action, Wait) else None
             self._keeping.rest(task, record, until)
@@ -231,6 +237,12 @@ class Archiving:
     ) -> bool:
         if isinstance(action, Submit):
             return await self._submit(task, action, done)
+        if isinstance(action, Poll) and self.keys_refused:
+            # Refused keys are shown once (reference wayback §9.6). A job is forgotten in the end,
+            # and what became of it is then looked up.
+            forgotten = record.job_until and record.job_until + timedelta(seconds=1)
+            self._keeping.rest(task, record, forgotten)
+            return True
         if self._reads_wait(done):
             return False
         if isinstance(action, Poll):
@@ -262,6 +274,7 @@ class Archiving:
         if waits.is_pace and waits.reason in (pacing.SLOTS, pacing.PER_MINUTE):
             self._queue.add(task.link_id)
             self._next_turn = done.next_turn = waits.until
+            self._slots_full = waits.reason == pacing.SLOTS
         elif waits.is_pace:
             self._waiting[task.link_id] = waits.until
         else:
@@ -296,10 +309,12 @@ class Archiving:
             self._poll_until = clock.monotonic() + POLL_PATIENCE.total_seconds()
             return True
         moments = list(self._waiting.values())
-        moments += [] if next_turn is None else [next_turn]
-        if clock.monotonic() < self._poll_until:
-            due = self.desk.store.archive.next_poll()
-            moments += [] if due is None else [due]
+        polls = clock.monotonic() < self._poll_until
+        # Full slots are waited for as long as jobs are asked for (contract §1, `run --once`).
+        if next_turn is not None and (polls or not self._slots_full):
+            moments.append(next_turn)
+        due = self.desk.store.archive.next_poll() if polls else None
+        moments += [] if due is None else [due]
         if not moments:
             return False
         seconds = (min(moments) - clock.now()).total_seconds()

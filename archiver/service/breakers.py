@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from archiver.archiving import pacing
+from archiver.archiving import breakers as pauses
 from archiver.archiving.answers import Trouble
-from archiver.archiving.pacing import Breaker
+from archiver.archiving.breakers import Breaker
 from archiver.service.desk import Desk, log
 
 _STATE = "breakers"
@@ -26,7 +26,7 @@ class Breakers:
 
     def keys_are_refused(self, backend: str) -> bool:
         """Say whether nothing is submitted any more until we act: our keys were refused."""
-        return pacing.keys_are_refused(self.all(), backend, self._mark if backend == "spn2" else "")
+        return pauses.keys_are_refused(self.all(), backend, self._mark if backend == "spn2" else "")
 
     def are_for_us(self, breaker: Breaker) -> bool:
         """Say whether a pause is ours: other keys than the refused ones end what these began."""
@@ -35,7 +35,7 @@ class Breakers:
     @property
     def _mark(self) -> str:
         keys = self._desk.keys
-        return "" if keys is None else pacing.mark_of(keys.access, keys.secret)
+        return "" if keys is None else pauses.mark_of(keys.access, keys.secret)
 
     def note(
         self,
@@ -50,7 +50,7 @@ class Breakers:
         # All are one value: another process's pause must not be lost between reading and writing.
         with self._desk.store.atomic():
             breakers = self.all()
-            changed = pacing.note(
+            changed = pauses.note(
                 breakers,
                 trouble,
                 scope,
@@ -65,7 +65,7 @@ class Breakers:
         """Let a site's refusals rest the site, not the archive."""
         with self._desk.store.atomic():
             breakers = self.all()
-            changed = pacing.note_host(
+            changed = pauses.note_host(
                 breakers, host, self._desk.clock.now(), refused=refused, pause=pause
             )
             self._store(breakers, [] if changed is None else [changed])

@@ -8,21 +8,33 @@ from collections.abc import Sequence
 from archiver.archiving.choose import choose, is_usable
 from archiver.archiving.record import ArchiveRecord
 from archiver.model import ArchiveState, Capture
+from archiver.service.elsewhere import CITED
 from archiver.service.situations import wanted_of
+from archiver.store import ArchiveTask
 from archiver.store.archive import Archive
+from archiver.urls import capture_identity
 
 
 def choose_for_citations(
     archive: Archive,
-    link_id: int,
+    task: ArchiveTask,
     record: ArchiveRecord,
     captures: Sequence[Capture],
     rows: Sequence[sqlite3.Row],
 ) -> None:
-    """Choose among what may be offered: of an archived link only captures that played back."""
-    offered = [capture for capture in captures if _may_be_offered(record, capture)]
+    """Choose among what may be offered: of an archived link only captures that played back.
+
+    Never a close variant's: those are kept as hints, and are of another address.
+    """
+    identity = capture_identity(task.wire)
+    offered = [
+        capture
+        for capture in captures
+        if _may_be_offered(record, capture)
+        and (capture.source == CITED or capture_identity(capture.original_url) == identity)
+    ]
     ids = {row["archive_url"]: row["id"] for row in rows}
-    for citation in archive.citations(link_id):
+    for citation in archive.citations(task.link_id):
         choice = choose(offered, wanted_of(citation))
         if choice is None:
             archive.choose(citation["id"], None, None, None)

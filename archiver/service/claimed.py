@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from archiver.archiving.addresses import read_capture_url
 from archiver.archiving.claims import nearest_capture
 from archiver.clock import to_stamp
-from archiver.model import Claim
+from archiver.model import Capture, Claim
 from archiver.service.desk import Desk
 from archiver.store import as_captures
+from archiver.urls import capture_identity
 
 _UNTRUE = frozenset(
     {Claim.MISSING, Claim.REDIRECTS_ELSEWHERE, Claim.NOT_A_CAPTURE, Claim.WRONG_URL}
 )
+
+
+def _proposable(desk: Desk, row: Mapping[str, Any]) -> list[Capture]:
+    """Return the captures of the cited address that no playback has spoken against."""
+    identity = capture_identity(row["cited_url"])
+    stored = desk.store.archive.captures(row["link_id"])
+    hopeful = [one for one in stored if one["judged"] in (None, "ok")]
+    return [
+        each for each in as_captures(hopeful) if capture_identity(each.original_url) == identity
+    ]
 
 
 def with_nearest_captures(desk: Desk, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -27,7 +38,7 @@ def with_nearest_captures(desk: Desk, rows: Iterable[dict[str, Any]]) -> Iterato
     for row in rows:
         if row["archive_claim"] in _UNTRUE and row["link_id"] is not None:
             address = read_capture_url(row["archive_url_in_file"] or "", base)
-            captures = as_captures(desk.store.archive.captures(row["link_id"]))
+            captures = _proposable(desk, row)
             nearest = None if address is None else nearest_capture(captures, address.captured_at)
             if nearest is not None:
                 row["claim_nearest"] = {

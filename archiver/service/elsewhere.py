@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from archiver.archiving.addresses import capture_url, read_capture_url
 from archiver.archiving.aggregator import Aggregator, play_elsewhere
 from archiver.archiving.answers import Lookup, LookupAnswer, PlaybackAnswer
+from archiver.archiving.copies import put_off
 from archiver.archiving.pipeline import ArchiveRecord, LookUp, Situation
 from archiver.archiving.verify import Passed, Verification
 from archiver.archiving.wire import RETRY_AFTER_CAP, Failure, RawAnswer
@@ -26,11 +27,12 @@ from archiver.store import ArchiveTask
 
 _PLAYBACK_SECONDS = 60.0
 _PLAYBACK_BYTES = 256 * 1024
-_ASK_AGAIN = timedelta(minutes=30)
 # The name of the state, and the pause of an aggregator that throttles and names no time
-# (reference checking §7.2).
+# (reference wayback §5).
 _RESTS, _LEAST_REST = "aggregator-rests", 60
 IS_ARCHIVE = "is-archive-url"
+# The source of a capture that is itself cited: the link's own address is the archive's.
+CITED = "cited"
 
 
 class Elsewhere:
@@ -123,7 +125,7 @@ def cited_copy(task: ArchiveTask, playback_url: str) -> Capture | None:
         archive_url=capture_url(playback_url, address.stamp, address.original),
         original_url=address.original,
         status=None,
-        source="cited",
+        source=CITED,
     )
 
 
@@ -141,7 +143,8 @@ def after_cited_copy(
             record, state=ArchiveState.UNARCHIVABLE, reason=IS_ARCHIVE, next_at=now + reverify_every
         )
     if verification.word is Passed.UNANSWERED:
-        return replace(record, next_at=now + _ASK_AGAIN)
+        record, later = put_off(record, verification, now)
+        return replace(record, next_at=later)
     good = verification.word is Passed.GOOD
     young = now - capture.captured_at < timedelta(hours=24)
     held = ArchiveState.CAPTURED if young else ArchiveState.ARCHIVED
@@ -149,6 +152,7 @@ def after_cited_copy(
         record,
         state=held if good else ArchiveState.UNARCHIVABLE,
         reason="verified" if good else verification.reason,
+        unplayed=0,
         best=capture if good else None,
         played=(capture.archive_url,) if good else (),
         verified_at=now if good else None,

@@ -22,9 +22,16 @@ class Keeping:
         self._vantages = Vantages(desk, policy)
 
     def save(self, task: ArchiveTask, step: Step, attempt_id: int | None = None) -> None:
-        """Store a step whole; `attempt_id` is the link's newest attempt when not given."""
+        """Store a step whole; `attempt_id` is the submission it answers, where it answers one.
+
+        Of what was asked for a link that another process took further meanwhile only the
+        captures are kept: that process may have a job under way (law 8).
+        """
         store, now = self._desk.store, self._desk.clock.now()
         with store.atomic():
+            if attempt_id is None and store.archive.task(task.link_id).record != task.record:
+                store.archive.add_captures(task.link_id, step.captures, now)
+                return
             # Due at once: only planning anew says what is next, and `rest` until when.
             store.archive.save(task.link_id, progress_of(step.record, now))
             if step.captures:
@@ -35,7 +42,7 @@ class Keeping:
             if captures:
                 store.hosts.note_captures(task.host, True)
                 choose_for_citations(
-                    store.archive, task.link_id, step.record, as_captures(captures), captures
+                    store.archive, task, step.record, as_captures(captures), captures
                 )
             if step.archive_saw is not None:
                 self._vantages.archive_saw(task.link_id, step.archive_saw)

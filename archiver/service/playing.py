@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from archiver.archiving import pacing, steps
+from archiver.archiving import steps
 from archiver.archiving.answers import Lookup, LookupAnswer, Playback, PlaybackAnswer, Trouble
+from archiver.archiving.breakers import READS
 from archiver.archiving.claims import judge_claim, read_claim
 from archiver.archiving.pipeline import (
     ArchiveRecord,
@@ -18,6 +19,7 @@ from archiver.archiving.pipeline import (
     Verify,
     from_json,
 )
+from archiver.archiving.playback import LOOP, UNREADABLE
 from archiver.archiving.verify import (
     Passed,
     Verification,
@@ -41,6 +43,9 @@ from archiver.store import ArchiveTask
 from archiver.urls import directory_of
 
 ONE_DAY = timedelta(hours=24)
+# When an archive that gave no answer about a claim is asked about it again: as often as for a
+# capture that was missing once (reference wayback §9.3, V1).
+_CLAIM_AGAIN = timedelta(hours=6)
 
 _LOOKUP_TROUBLES = {
     Lookup.THROTTLED: Trouble.THROTTLED,
@@ -77,7 +82,7 @@ class Playing:
     ) -> None:
         """Ask the index what captures a link has."""
         answer = await self._clients.index.look_up(action.url, action.around)
-        self._breakers.note(_lookup_trouble(answer), pacing.READS, answer.retry_after)
+        self._breakers.note(_lookup_trouble(answer), READS, answer.retry_after)
         await self._ask_about_host(task, situation, answer)
         answer = await self._clients.elsewhere.ask(answer, situation, action)
         now = self._desk.clock.now()
@@ -94,9 +99,10 @@ class Playing:
             return
         if hosts.captures_known(task.host):
             return
-        present = await self._clients.index.host_has_captures(task.host)
-        if present is not None:
-            hosts.note_captures(task.host, present)
+        told = await self._clients.index.look_up_host(task.host)
+        self._breakers.note(_lookup_trouble(told), READS, told.retry_after)
+        if told.outcome in (Lookup.FOUND, Lookup.NOTHING):
+            hosts.note_captures(task.host, told.outcome is Lookup.FOUND)
 
     async def cited_copy(self, task: ArchiveTask, record: ArchiveRecord) -> None:
         """Verify an archive's address that stands as a source; it is never archived again."""
@@ -128,8 +134,8 @@ class Playing:
         if capture.source == "aggregator":
             return await self._clients.elsewhere.play(capture)
         answer = await self._clients.player.play(capture.archive_url, leeway=leeway_for(capture))
-        trouble = _PLAYBACK_TROUBLES.get(answer.outcome, Trouble.NONE)
-        self._breakers.note(trouble, pacing.READS, answer.retry_after)
+        trouble = _playback_trouble(answer)
+        self._breakers.note(trouble, READS, answer.retry_after)
         return answer
 
     def _judge(
@@ -174,7 +180,7 @@ class Playing:
     async def one_claim(self, done: Done, situation_of: Callable[[ArchiveTask], Situation]) -> bool:
         """Check one `archive_url` as written in a file, if there is an unchecked one."""
         archive, now = self._desk.store.archive, self._desk.clock.now()
-        rows = archive.unchecked_claims(1)
+        rows = archive.unchecked_claims(1, now - _CLAIM_AGAIN)
         if not rows:
             return False
         row = rows[0]
@@ -194,7 +200,7 @@ class Playing:
         verdict = judge_claim(answer, finding, claim.capture, link)
         now = self._desk.clock.now()
         if verdict is None:
-            return False
+            return True
         with self._desk.store.atomic():
             archive.set_claim(row["id"], verdict, now)
             if verdict is Claim.CONFIRMED and row["link_id"]:
@@ -218,6 +224,13 @@ class Playing:
             self._desk.settings.archive,
         )
         self._keeping.save(task, Step(adopted, captures=(capture,)))
+
+
+def _playback_trouble(answer: PlaybackAnswer) -> Trouble:
+    """Say what an answer tells of the archive: nothing, where one capture is at fault."""
+    if answer.detail in (LOOP, UNREADABLE):
+        return Trouble.NONE
+    return _PLAYBACK_TROUBLES.get(answer.outcome, Trouble.NONE)
 
 
 def _lookup_trouble(answer: LookupAnswer) -> Trouble:

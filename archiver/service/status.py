@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from archiver.archiving.pacing import Account, DayBudget, Usage, day_budget, next_day
+from archiver.archiving.breakers import next_day
+from archiver.archiving.pacing import Account, DayBudget, Usage, day_budget
 from archiver.clock import to_stamp
 from archiver.model import ArchiveState
 from archiver.service.breakers import Breakers

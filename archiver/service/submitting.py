@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from archiver.archiving import pacing, steps
-from archiver.archiving.answers import JobState, Outcome, SubmitAnswer, Trouble
+from archiver.archiving.answers import JobState, Outcome, PollAnswer, SubmitAnswer, Trouble
+from archiver.archiving.breakers import SUBMITS
 from archiver.archiving.pacing import Account, Usage, WaitUntil
 from archiver.archiving.pipeline import Action, ArchiveRecord, Situation, Submit
 from archiver.archiving.refusals import Kind, refusal_for
@@ -118,7 +119,7 @@ class Submitting:
     def _note(self, answer: SubmitAnswer, backend: str, host: str) -> None:
         self._breakers.note(
             answer.trouble,
-            pacing.SUBMITS,
+            SUBMITS,
             answer.retry_after,
             backend=backend,
             keys_mark=self._clients.keys_mark,
@@ -135,28 +136,38 @@ class Submitting:
         self._breakers.note_host(host, refused=refused, pause=pause)
 
     async def poll(self, polled: Sequence[Polled]) -> None:
-        """Ask how jobs stand, all in one request, and fold the answers in."""
+        """Ask how jobs stand, all in one request, and fold the answers in.
+
+        Of links that were given the same job (reference wayback §0.5) one has its turn, the
+        next one in the next round: an answer is read for the address that was submitted.
+        """
         if self._clients.account is None:
             return
+        by_job = {each[1].job_id: each for each in polled}
         jobs = {record.job_id: task.wire for task, record, _ in polled if record.job_id}
         answers = await self._clients.account.poll(jobs)
+        self._note_polls(answers.values())
         now = self._desk.clock.now()
-        for task, record, situation in polled:
+        for task, record, situation in by_job.values():
             answer = answers.get(record.job_id or "")
             if answer is None:
                 continue
-            if answer.trouble is not Trouble.NONE:
-                self._breakers.note(
-                    answer.trouble,
-                    pacing.SUBMITS,
-                    answer.retry_after,
-                    backend="spn2",
-                    keys_mark=self._clients.keys_mark,
-                )
             if answer.state is JobState.ERROR:
                 self._note_host(task.host, Outcome.FAILED, answer.code, answer.trouble)
             settings = self._desk.settings.archive
             self._keeping.save(task, steps.after_poll(record, answer, situation, now, settings))
+
+    def _note_polls(self, answers: Iterable[PollAnswer]) -> None:
+        """Let the answer to a poll count once, however many jobs it was about."""
+        for trouble, pause in dict.fromkeys((each.trouble, each.retry_after) for each in answers):
+            if trouble is not Trouble.NONE:
+                self._breakers.note(
+                    trouble,
+                    SUBMITS,
+                    pause,
+                    backend="spn2",
+                    keys_mark=self._clients.keys_mark,
+                )
 
     async def _ask_account(self, backend: str) -> None:
         """Ask for the account's own figures: free of cost, and the proof that the keys are good."""
@@ -167,14 +178,18 @@ class Submitting:
         if clock.monotonic() - self._account_asked_at < _ACCOUNT_HOLDS_SECONDS:
             return
         self._account_asked_at = clock.monotonic()
-        figures, trouble = await account.user_status()
-        self._account = figures
-        if figures is not None:
-            told = {"at": to_stamp(clock.now()), "figures": asdict(figures)}
+        answer = await account.user_status()
+        self._account = answer.figures
+        if answer.figures is not None:
+            told = {"at": to_stamp(clock.now()), "figures": asdict(answer.figures)}
             self._desk.store.journal.set_state(ACCOUNT_STATE, told)
-        if trouble is not Trouble.NONE:
+        if answer.trouble is not Trouble.NONE:
             self._breakers.note(
-                trouble, pacing.SUBMITS, None, backend=backend, keys_mark=self._clients.keys_mark
+                answer.trouble,
+                SUBMITS,
+                answer.retry_after,
+                backend=backend,
+                keys_mark=self._clients.keys_mark,
             )
 
     @property

@@ -225,16 +225,18 @@ class Archive:
         """Store what a playback told: `judged` is its word, `passed` that it counts as archived.
 
         `lives` says that the page behind it judged as ok: whoever made it saw the page alive.
+        Only that is a verification; one that was missing or showed a wall leaves the last one.
         `page` is what the judge keeps of a good page, opaque here.
         """
         stamp = to_stamp(now)
         with self._database.atomic():
             self._database.execute(
-                "UPDATE captures SET verified_at = ?, judged = ?, page = coalesce(?, page),"
+                "UPDATE captures SET verified_at = CASE WHEN ? THEN ? ELSE verified_at END,"
+                " judged = ?, page = coalesce(?, page),"
                 " passed_at = CASE WHEN ? THEN coalesce(passed_at, ?) ELSE passed_at END"
                 " WHERE id = ?",
                 [
-                    *(stamp, judged, None if page is None else json.dumps(page)),
+                    *(int(lives), stamp, judged, None if page is None else json.dumps(page)),
                     *(int(passed), stamp, capture_id),
                 ],
             )
@@ -269,15 +271,19 @@ class Archive:
             [capture_id, distance_days, flag, citation_id],
         )
 
-    def unchecked_claims(self, limit: int) -> list[sqlite3.Row]:
-        """Return citations whose `archive_url` nobody has looked at yet."""
+    def unchecked_claims(self, limit: int, asked_before: datetime) -> list[sqlite3.Row]:
+        """Return citations whose `archive_url` is not known to be true or not.
+
+        Of those an archive gave no answer about only the ones it was asked about before a moment.
+        """
         return list(
             self._database.rows(
                 "SELECT c.*, l.url AS link_url, l.wire AS link_wire FROM citations c"
                 " LEFT JOIN links l ON l.id = c.link_id"
                 " WHERE c.archive_claim = 'unchecked' AND c.gone_at IS NULL"
+                " AND (c.claim_checked_at IS NULL OR c.claim_checked_at <= ?)"
                 " ORDER BY c.claim_checked_at IS NOT NULL, c.claim_checked_at, c.id LIMIT ?",
-                [limit],
+                [to_stamp(asked_before), limit],
             )
         )
 

@@ -224,10 +224,16 @@ class Queries:
         )
 
     def best_capture(self, link_id: int) -> sqlite3.Row | None:
-        """Return the capture chosen for a link's first citation, else its newest good one."""
+        """Return the capture chosen for a link's first citation, else the link's own choice.
+
+        Among the others are captured errors, and captures of close variants.
+        """
         return self._database.row(
-            "SELECT k.* FROM captures k WHERE k.link_id = ?1 ORDER BY k.id ="
-            " (SELECT chosen_capture_id FROM citations WHERE link_id = ?1 AND gone_at IS NULL"
-            " ORDER BY id LIMIT 1) DESC, k.judged = 'ok' DESC, k.captured_at DESC LIMIT 1",
+            "WITH chosen(id) AS (SELECT chosen_capture_id FROM citations"
+            " WHERE link_id = ?1 AND gone_at IS NULL ORDER BY id LIMIT 1)"
+            " SELECT k.* FROM captures k JOIN links l ON l.id = k.link_id WHERE k.link_id = ?1"
+            " AND (k.id = (SELECT id FROM chosen) OR k.archive_url ="
+            " json_extract(nullif(l.archive_record, ''), '$.best.archive_url'))"
+            " ORDER BY k.id = (SELECT id FROM chosen) DESC LIMIT 1",
             [link_id],
         )

@@ -52,6 +52,13 @@ def test_memgators_json_is_read() -> None:
     assert found(raw) == [("archive.example", 2015, URL)]
 
 
+def test_a_moment_that_no_clock_shows_is_passed_over() -> None:
+    moments = ["9999-12-31T23:59:59-05:00", "2015-01-01T00:00:00Z"]
+    value = {"mementos": {"list": [{"datetime": each, "uri": ELSEWHERE} for each in moments]}}
+    raw = RawAnswer(200, {"content-type": "application/json"}, json.dumps(value).encode())
+    assert found(raw) == [("archive.example", 2015, URL)]
+
+
 def test_a_time_gates_redirect_is_read() -> None:
     links = f'<{ELSEWHERE}>; rel="memento"; datetime="Thu, 01 Jan 2015 00:00:00 GMT"'
     assert found(RawAnswer(302, {"location": ELSEWHERE, "link": links})) == [

@@ -145,6 +145,11 @@ async def test_an_error_that_names_a_capture_is_still_an_error(
     assert (answer.outcome, answer.capture) == (Outcome.UNKNOWN, None)
 
 
+async def test_a_capture_at_no_moment_is_none(world: World, saver: AnonymousSaver) -> None:
+    answer = await saved_with(world, saver, Content_Location=f"/web/20261399999999/{URL}")
+    assert (answer.outcome, answer.capture) == (Outcome.UNKNOWN, None)
+
+
 async def test_an_old_capture_is_a_recent_one_not_ours(world: World, saver: AnonymousSaver) -> None:
     answer = await saved_with(world, saver, Location=f"/web/20260501120000/{URL}")
     assert answer.outcome is Outcome.RECENT

@@ -6,12 +6,21 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archiver.archiving.answers import Lookup
-from archiver.archiving.cdx import NEWEST_ROWS, captures_from_rows, read_answer, read_rows
-from archiver.archiving.wire import RawAnswer
+from archiver.archiving.cdx import (
+    NEWEST_ROWS,
+    IndexClient,
+    captures_from_rows,
+    read_answer,
+    read_rows,
+)
+from archiver.archiving.wire import ArchiveWire, RawAnswer
+from archiver.clock import SystemClock
 from archiver.demo.wayback import EXCLUSION, Scripted
 from tests.archiving.conftest import START, World
 
@@ -52,6 +61,11 @@ async def test_an_empty_list_is_a_clean_negative(world: World) -> None:
         (Scripted(200, "<!doctype html><p>hello"), Lookup.TROUBLE, None),
         (Scripted(200, "[[1,2"), Lookup.TROUBLE, None),
         (Scripted(200, '[["a"],["b"]]'), Lookup.TROUBLE, None),
+        (Scripted(200, '["The index is busy"]'), Lookup.TROUBLE, None),
+        (Scripted(200, '[{"timestamp": "20200101000000"}]'), Lookup.TROUBLE, None),
+        (Scripted(200, "[null]"), Lookup.TROUBLE, None),
+        (Scripted(200, '[["timestamp", "original"], ["20200101000000"]]'), Lookup.TROUBLE, None),
+        (Scripted(200, '[["timestamp", "original"], [2020, null]]'), Lookup.TROUBLE, None),
         (Scripted(reset=True), Lookup.TROUBLE, None),
         (Scripted(403, EXCLUSION, "text/plain"), Lookup.EXCLUDED, None),
         (Scripted(200, "org.archive…RobotAccessControlException: robots"), Lookup.EXCLUDED, None),
@@ -74,10 +88,35 @@ async def test_a_closed_port_is_the_firewall_not_an_absence(world: World) -> Non
     assert (await world.index.look_up(URL)).outcome is Lookup.REFUSED
 
 
+async def test_an_index_that_packs_its_rows_for_who_asks_is_understood() -> None:
+    table = [["timestamp", "original", "statuscode"], ["20200506000000", URL, "200"]]
+
+    async def answer(request: web.Request) -> web.Response:
+        response = web.json_response(table)
+        response.enable_compression()  # as the request's Accept-Encoding allows
+        return response
+
+    application = web.Application()
+    application.router.add_get("/cdx", answer)
+    async with TestServer(application) as server:
+        cdx_url = str(server.make_url("/cdx"))
+        async with ArchiveWire([cdx_url], user_agent="archiver-test") as wire:
+            index = IndexClient(
+                wire, SystemClock(), cdx_url=cdx_url, playback_url="https://a.example/web"
+            )
+            assert (await index.look_up(URL)).outcome is Lookup.FOUND
+
+
 async def test_an_excluded_site_is_excluded(world: World) -> None:
     world.archive.add_capture(URL, at(2020))
     world.archive.exclude("news.example")
     assert (await world.index.look_up(URL)).outcome is Lookup.EXCLUDED
+
+
+async def test_a_page_about_exclusion_is_not_excluded(world: World) -> None:
+    url = "https://code.example/wayback/AdministrativeAccessControlException.java"
+    world.archive.add_capture(url, at(2020))
+    assert (await world.index.look_up(url)).outcome is Lookup.FOUND
 
 
 async def test_a_sibling_that_differs_in_case_is_not_ours(world: World) -> None:
@@ -117,6 +156,28 @@ async def test_a_revisit_is_good_when_its_payload_is(world: World) -> None:
     assert statuses == [200, 200, None]
 
 
+@pytest.mark.parametrize(
+    ("digest", "own", "status"),
+    [
+        ("-", "-", None),
+        ("", "-", None),
+        ("3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ", "-", None),  # the empty body
+        ("AAA", "404", 404),
+        ("AAA", "-", 200),
+    ],
+)
+def test_a_revisit_borrows_a_status_only_by_a_payload_it_has_and_only_without_its_own(
+    digest: str, own: str, status: int | None
+) -> None:
+    names = ("timestamp", "original", "mimetype", "statuscode", "digest")
+    rows = [
+        dict(zip(names, ("20190101000000", URL + "/", "text/html", "200", digest), strict=True)),
+        dict(zip(names, ("20200101000000", URL, "warc/revisit", own, digest), strict=True)),
+    ]
+    found = captures_from_rows(rows, "https://web.archive.org/web")
+    assert [each.status for each in found] == [200, status]
+
+
 async def test_a_long_history_is_asked_again_around_the_wanted_date(world: World) -> None:
     world.archive.add_capture(URL, at(2001))
     for minute in range(NEWEST_ROWS + 5):
@@ -138,12 +199,12 @@ async def test_siblings_that_fill_the_answer_do_not_hide_ours(world: World) -> N
 async def test_a_host_is_asked_about_as_a_whole(world: World) -> None:
     world.archive.add_capture("https://news.example/other", at(2020))
     world.archive.add_capture("https://errors.example/other", at(2020), 404)
-    assert await world.index.host_has_captures("news.example") is True
-    assert await world.index.host_has_captures("errors.example") is False
-    assert await world.index.host_has_captures("unknown.example") is False
+    assert (await world.index.look_up_host("news.example")).outcome is Lookup.FOUND
+    assert (await world.index.look_up_host("errors.example")).outcome is Lookup.NOTHING
+    assert (await world.index.look_up_host("unknown.example")).outcome is Lookup.NOTHING
     assert len(world.archive.requests) == 3
     world.archive.script("cdx", "", Scripted(504))
-    assert await world.index.host_has_captures("news.example") is None
+    assert (await world.index.look_up_host("news.example")).outcome is Lookup.TROUBLE
 
 
 def test_rows_are_read_leniently() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archiver.archiving.addresses import write_stamp
 from archiver.archiving.choose import (
     BEFORE_PUBLICATION,
     DISTANT,
@@ -150,6 +151,13 @@ def test_the_first_and_the_last_day_of_the_calendar_are_dates_like_others(
     published: str, accessed: str | None
 ) -> None:
     assert len(rank(HISTORY, Wanted(published, accessed))) == len(HISTORY)
+
+
+def test_a_publication_on_the_first_day_there_is_precedes_no_capture() -> None:
+    choice = choose(HISTORY, Wanted(published="0001-01-01"))
+    assert choice is not None
+    assert BEFORE_PUBLICATION not in choice.flags
+    assert write_stamp(moments([Wanted(published="0001-01-01")])[0]) == "00010101000000"
 
 
 @settings(max_examples=300)

@@ -12,23 +12,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver.archiving.answers import Trouble
-from archiver.archiving.pacing import (
+from archiver.archiving.breakers import (
     READS,
     SUBMITS,
+    Breaker,
+    mark_of,
+    next_day,
+    note,
+    note_host,
+)
+from archiver.archiving.pacing import (
     Account,
     Allowed,
     Answer,
-    Breaker,
     ReadPace,
     Usage,
     WaitUntil,
     allow_read,
     allow_submit,
     day_budget,
-    mark_of,
-    next_day,
-    note,
-    note_host,
 )
 from archiver.clock import RehearsalClock
 from archiver.config import ArchiveSettings
@@ -170,6 +172,37 @@ def test_retry_after_is_honoured_up_to_an_hour() -> None:
     assert after({}, Trouble.THROTTLED, NOW, retry_after=10**8)["throttle"].until == NOW + HOUR
 
 
+@pytest.mark.parametrize(
+    ("trouble", "later", "seconds"),
+    [
+        (Trouble.THROTTLED, Trouble.THROTTLED, None),
+        (Trouble.OUTAGE, Trouble.OUTAGE, 5),
+        (Trouble.SLOTS, Trouble.SLOTS, None),
+        (Trouble.OUTAGE, Trouble.NONE, None),
+    ],
+)
+def test_an_answer_that_was_on_its_way_shortens_no_pause(
+    trouble: Trouble, later: Trouble, seconds: int | None
+) -> None:
+    breakers = after({}, trouble, NOW, SUBMITS, backend="spn2", retry_after=3600)
+    for second in range(1, 3):
+        breakers = after(
+            breakers, later, NOW + second * SECOND, SUBMITS, backend="spn2", retry_after=seconds
+        )
+    waiting = submit(breakers=breakers, now=NOW + 59 * MINUTE)
+    assert isinstance(waiting, WaitUntil)
+    assert waiting.until >= NOW + HOUR
+
+
+def test_a_host_that_asked_for_a_day_is_not_asked_after_ten_minutes() -> None:
+    breakers: Breakers = {}
+    for pause in (DAY, 10 * MINUTE):
+        breaker = note_host(breakers, "a.example", NOW, refused=True, pause=pause)
+        assert breaker is not None
+        breakers[breaker.name] = breaker
+    assert waits(submit(breakers=breakers, now=NOW + 23 * HOUR)) == "host-pause"
+
+
 def test_a_refused_connection_rests_everything_for_an_hour_doubling() -> None:
     breakers: Breakers = {}
     for hours in (1, 2, 4, 8, 16, 24, 24):
@@ -309,3 +342,10 @@ async def test_a_cancelled_read_gives_its_turn_on() -> None:
         await asyncio.gather(waiting, return_exceptions=True)
     async with asyncio.timeout(1), pace:
         pass
+
+
+def test_a_pause_noted_by_a_clock_that_was_ahead_hides_no_real_one() -> None:
+    ahead = Breaker("throttle", NOW + timedelta(days=900), 1, "http-429")
+    [paused] = note({"throttle": ahead}, Trouble.THROTTLED, READS, NOW, retry_after=600)
+    assert paused.until == NOW + timedelta(seconds=600)
+    assert isinstance(allow_read({"throttle": paused}, NOW), WaitUntil)

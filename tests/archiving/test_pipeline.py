@@ -33,6 +33,7 @@ from archiver.archiving.pipeline import (
     Submit,
     Verify,
     Wait,
+    adopt,
     after_lookup,
     after_poll,
     after_submit,
@@ -160,6 +161,20 @@ def test_a_known_capture_is_captured_until_it_is_played() -> None:
     assert step.record.archive_url is not None
     action = plan(step.record, ALIVE, NOW, SETTINGS)
     assert action == Verify(capture(NOW - 30 * DAY))
+
+
+@pytest.mark.parametrize("when", [NOW + 2 * DAY, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)])
+def test_a_capture_from_the_future_is_none(when: datetime) -> None:
+    step = looked_up(found(capture(when)))
+    assert (step.record.state, step.captures) == (ArchiveState.QUEUED, ())
+    both = looked_up(found(capture(NOW - 400 * DAY), capture(when))).record
+    assert both.best == capture(NOW - 400 * DAY)
+    claimed = capture(when, source="claim")
+    assert adopt(ArchiveRecord(), claimed, ALIVE, NOW, SETTINGS) == ArchiveRecord()
+    job = PollAnswer(JobState.SUCCESS, "job", capture=capture(when, None, "spn2"))
+    record = submitted(SubmitAnswer(Outcome.SUBMITTED, job_id="job")).record
+    step = after_poll(record, job, ALIVE, NOW + HOUR / 2, SETTINGS)
+    assert (step.record.state, step.captures) == (ArchiveState.SEARCHING, ())
 
 
 def test_a_young_capture_waits_for_its_day() -> None:
@@ -498,6 +513,17 @@ def test_archived_needs_a_playback_a_day_after_the_capture() -> None:
     assert step.record.state is ArchiveState.CAPTURED
 
 
+def test_a_sign_of_life_played_too_early_is_no_copy_yet() -> None:
+    blocked, young = Situation(URL, Verdict.BLOCKED), capture(NOW - HOUR)
+    record = after_lookup(archived(), found(young), blocked, NOW, SETTINGS).record
+    action = plan(record, blocked, NOW, SETTINGS)
+    assert isinstance(action, Verify)
+    assert (action.capture, action.purpose) == (young, Purpose.WITNESS)
+    record = after_verify(record, GOOD, action, NOW, SETTINGS).record
+    assert record.living_at == young.captured_at
+    assert young.archive_url not in record.played
+
+
 def test_archived_is_played_again_after_ninety_days() -> None:
     record = archived()
     assert isinstance(plan(record, replace(ALIVE, mode="lookup"), NOW + 80 * DAY, SETTINGS), Wait)
@@ -562,6 +588,24 @@ def test_a_playback_without_answer_changes_nothing() -> None:
     )
 
 
+def test_a_capture_that_cannot_be_played_is_asked_for_less_and_less() -> None:
+    record = looked_up(found(capture(NOW - 400 * DAY))).record
+    now, played = NOW, 0
+    while now < NOW + 7 * DAY:
+        action = plan(record, ALIVE, now, SETTINGS)
+        if isinstance(action, Wait):
+            now = action.until
+            continue
+        assert isinstance(action, Verify)
+        played += 1
+        record = after_verify(
+            record, Verification(Passed.UNANSWERED, "trouble"), action, now, SETTINGS
+        ).record
+    assert played <= 10
+    record = after_verify(record, GOOD, Verify(capture(NOW - 400 * DAY)), now, SETTINGS).record
+    assert (record.state, record.unplayed) == (ArchiveState.ARCHIVED, 0)
+
+
 def test_each_citations_own_best_capture_is_played_too() -> None:
     old, new = capture(NOW - 2000 * DAY), capture(NOW - 60 * DAY)
     early = Wanted(accessed=(NOW - 1990 * DAY).date().isoformat())
@@ -574,6 +618,26 @@ def test_each_citations_own_best_capture_is_played_too() -> None:
     record = after_verify(record, GOOD, Verify(old, Purpose.ALSO), NOW, SETTINGS).record
     assert isinstance(plan(record, situation, NOW, SETTINGS), Wait)
     assert record.played == (new.archive_url, old.archive_url)
+
+
+@pytest.mark.parametrize("word", [MISSING, WALL, Verification(Passed.EXCLUDED, "excluded")])
+def test_each_citations_copy_is_played_again_after_ninety_days_and_only_kept_while_it_plays(
+    word: Verification,
+) -> None:
+    old, new = capture(NOW - 2000 * DAY), capture(NOW - 60 * DAY)
+    early = Wanted(accessed=(NOW - 1990 * DAY).date().isoformat())
+    situation = replace(ALIVE, wanted=(Wanted(accessed="2026-05-30"), early), mode="lookup")
+    record, now = looked_up(found(old, new), situation).record, NOW
+    for _ in range(3):
+        for action in (Verify(new), Verify(old, Purpose.ALSO)):
+            assert plan(record, situation, now, SETTINGS) == action
+            record = from_json(to_json(after_verify(record, GOOD, action, now, SETTINGS).record))
+        assert isinstance(plan(record, situation, now, SETTINGS), Wait)
+        now += 100 * DAY
+    record = after_verify(record, GOOD, Verify(new), now, SETTINGS).record
+    record = after_verify(record, word, Verify(old, Purpose.ALSO), now, SETTINGS).record
+    assert (record.state, record.played) == (ArchiveState.ARCHIVED, (new.archive_url,))
+    assert isinstance(plan(record, situation, now, SETTINGS), Wait)
 
 
 # ------------------------------------------------- second vantage, refreshing

@@ -150,6 +150,17 @@ async def test_odd_characters_of_the_original_arrive_as_they_are(world: World) -
     assert world.archive.asked("playback")[0].target == f"/web/20200506070809id_/{odd}"
 
 
+async def test_spaces_and_umlauts_of_a_claim_make_no_broken_request(world: World) -> None:
+    written = "https://news.example/Köln am Rhein"
+    await world.player.play(f"{world.archive.playback_url}/20200506070809/{written}")
+    encoded = "https://news.example/K%C3%B6ln%20am%20Rhein"
+    assert world.archive.asked("playback")[0].target == f"/web/20200506070809id_/{encoded}"
+
+
+def test_a_word_is_no_moment() -> None:
+    assert memento_datetime({"memento-datetime": "yesterday"}) is None
+
+
 def test_a_bomb_stays_small() -> None:
     body, readable = decode(gzip.compress(b"\0" * 50_000_000), "gzip")
     assert readable

@@ -15,6 +15,7 @@ from archiver.archiving.answers import JobState, Outcome, Trouble
 from archiver.archiving.pacing import Account
 from archiver.archiving.refusals import REFUSALS, UNKNOWN_CODE, Kind, refusal_for
 from archiver.archiving.spn2 import (
+    AccountAnswer,
     AccountKeys,
     SavePageNow,
     code_in_message,
@@ -161,9 +162,16 @@ async def test_full_slots_are_no_refusal(world: World, service: SavePageNow) -> 
 async def test_the_account_tells_its_figures(world: World, service: SavePageNow) -> None:
     world.pages.put(URL)
     await job_of(service)
-    assert await service.user_status() == (Account(3, 0, 1, 30_000), Trouble.NONE)
+    assert await service.user_status() == AccountAnswer(Account(3, 0, 1, 30_000))
     assert await service.system_status() == "ok"
     assert not world.archive.asked("system")[0].authorized
+
+
+async def test_an_account_asked_about_too_often_says_how_long_to_wait(
+    world: World, service: SavePageNow
+) -> None:
+    world.archive.script("user", "", Scripted(429, "", headers={"Retry-After": "600"}))
+    assert await service.user_status() == AccountAnswer(None, Trouble.THROTTLED, 600)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +207,7 @@ async def test_wrong_keys_are_refused_after_one_request(world: World) -> None:
         "keys-refused",
         Trouble.KEYS,
     )
-    assert await service.user_status() == (None, Trouble.KEYS)
+    assert await service.user_status() == AccountAnswer(None, Trouble.KEYS)
     job = (await service.poll({"spn2-1": URL}))["spn2-1"]
     assert (job.state, job.trouble) == (JobState.UNANSWERED, Trouble.KEYS)
 
@@ -418,6 +426,14 @@ def test_every_job_status_has_its_meaning(
     assert job(value) == (state, code)
 
 
+@pytest.mark.parametrize(
+    "stamp", ["00000000000000", "20261399999999", "٢٠٢٦٠٦٠١١٢٠٠٠٠", "2026060112000"]
+)
+def test_a_success_at_no_moment_is_half_an_answer(stamp: str) -> None:
+    value = {"status": "success", "timestamp": stamp, "original_url": URL}
+    assert job(value) == (JobState.UNANSWERED, "")
+
+
 def test_a_single_object_is_accepted_for_a_batch_and_strange_jobs_are_ignored() -> None:
     jobs = {"a": URL, "b": URL}
     raw = answer_of({"status": "pending", "job_id": "b"})
@@ -505,6 +521,16 @@ def test_keys_go_to_the_archive_or_to_loopback_only(url: str, allowed: bool) -> 
         with pytest.raises(ConfigurationError) as caught:
             SavePageNow(wire, SystemClock(), KEYS, save_url=url, playback_url=url)
         assert "secret" not in str(caught.value)
+
+
+async def test_keys_that_the_archive_quotes_are_not_kept(
+    world: World, service: SavePageNow
+) -> None:
+    quoted = f"There is no account with LOW {KEYS.access}:{KEYS.secret}"
+    world.archive.script("spn2", "", Scripted.json({"message": quoted}, 401))
+    world.archive.script("status", "", Scripted.json({"status": "error", "message": quoted}))
+    told = [(await service.submit(URL)).message, (await service.poll({"j": URL}))["j"].message]
+    assert told == ["There is no account with LOW [key]:[key]"] * 2
 
 
 def test_keys_do_not_show() -> None:

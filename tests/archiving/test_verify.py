@@ -75,6 +75,24 @@ async def test_a_sibling_that_plays_back_is_another_url(world: World) -> None:
 
 
 @pytest.mark.parametrize(
+    "links",
+    [
+        '<https://other.example/>; rel="original"',
+        '<https://other.example/>; type="text/html"; rel="original"',
+        "<https://other.example/>; crossorigin; rel=original",
+        "<https://a.example/map>; rel='timemap', <https://other.example/>; rel='original'",
+    ],
+)
+async def test_what_a_memento_says_it_is_of_counts_however_it_is_written(
+    world: World, links: str
+) -> None:
+    moment = {"Memento-Datetime": "Wed, 06 May 2020 07:08:09 GMT"}
+    world.archive.script("playback", "", Scripted(200, "x", headers={**moment, "Link": links}))
+    asked = f"{world.archive.playback_url}/20200506070809/{URL}"
+    assert await verified(world, asked) == Verification(Passed.NOT_EVIDENCE, "wrong-url")
+
+
+@pytest.mark.parametrize(
     "original", ["http://www.news.example:80/story", "https://NEWS.example/story"]
 )
 async def test_scheme_www_port_and_host_case_are_the_same_url(world: World, original: str) -> None:
@@ -161,6 +179,7 @@ async def test_the_archived_page_becomes_a_look_of_the_archive(world: World) -> 
         (f"https://web.archive.org/web/2020*/{URL}", Claim.NOT_A_CAPTURE),
         (f"https://web.archive.org/web/{URL}", Claim.NOT_A_CAPTURE),
         (f"https://web.archive.org/save/{URL}", Claim.NOT_A_CAPTURE),
+        (f"https://web.archive.org/web/٢٠٢٠/{URL}", Claim.NOT_A_CAPTURE),
         ("https://web.archive.org/web/20200506070809/https://other.example/", Claim.WRONG_URL),
         ("https://archive.ph/AbCdE", Claim.OTHER_ARCHIVE),
         ("https://perma.cc/ABCD-EFGH", Claim.OTHER_ARCHIVE),
@@ -190,6 +209,16 @@ async def test_a_true_claim_is_confirmed(world: World) -> None:
 async def test_an_invented_timestamp_redirects_elsewhere(world: World) -> None:
     world.archive.add_capture(URL, WHEN)
     assert await claimed(world, "20200506000000") is Claim.REDIRECTS_ELSEWHERE
+
+
+async def test_a_claim_that_plays_another_days_capture_leads_elsewhere(world: World) -> None:
+    told = {
+        "Memento-Datetime": "Mon, 01 Jan 2018 00:00:00 GMT",
+        "Link": f'<{URL}>; rel="original"',
+    }
+    world.archive.script("playback", "", Scripted(200, "x", headers=told))
+    word = await claimed(world, "20200506070809")
+    assert word is Claim.REDIRECTS_ELSEWHERE
 
 
 async def test_a_claim_of_a_page_without_captures_is_missing(world: World) -> None:

@@ -39,6 +39,16 @@ async def test_a_body_is_cut_at_its_limit(world: World) -> None:
     assert (len(answer.body), answer.truncated) == (1000, True)
 
 
+async def test_links_in_a_field_each_are_all_there() -> None:
+    answer = (
+        b'HTTP/1.1 200 OK\r\nLink: <https://a.example/>; rel="original"\r\n'
+        b'Link: <https://b.example/map>; rel="timemap"\r\nContent-Length: 0\r\n\r\n'
+    )
+    async with server(answer) as url, ArchiveWire([url], user_agent="test") as wire:
+        raw = await wire.read(url, within=SECOND, limit=1000)
+    assert raw.headers["link"].count("rel=") == 2
+
+
 async def test_silence_ends_at_the_deadline(world: World) -> None:
     world.archive.script("cdx", "", Scripted(hang=3))
     answer = await world.wire.read(world.archive.cdx_url, within=0.2 * SECOND, limit=1000)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from archiver.archiving.answers import Trouble
-from archiver.archiving.pacing import SUBMITS, mark_of
+from archiver.archiving.breakers import SUBMITS, mark_of
 from archiver.clock import RehearsalClock, from_stamp, to_stamp
 from archiver.config import Keys, load_settings
 from archiver.model import ArchiveState

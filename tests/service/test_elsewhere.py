@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from archiver.clock import RehearsalClock
 from archiver.config import load_settings
 from archiver.demo.seen import Seen
-from archiver.demo.wayback import WaybackStandIn
+from archiver.demo.wayback import Scripted, WaybackStandIn
 from archiver.reporting.wording import next_step
 from archiver.service.archiving import Archiving
 from archiver.service.desk import Desk
@@ -268,3 +269,40 @@ async def test_an_invented_claim_is_answered_by_the_nearest_real_capture_and_its
         assert row["claim_nearest"]["distance_days"] == 10
         assert row["claim_nearest"]["captured_at"] == "2019-05-21T12:00:00Z"
         assert "10 days away" in next_step(row)
+
+
+async def test_an_index_that_throttles_the_question_about_a_host_is_left_alone(
+    tmp_path: Path,
+) -> None:
+    async with desk_at(tmp_path, DEAD, OTHER) as (desk, archive, _):
+        for url in (DEAD, OTHER):
+            mark(desk, url, "gone")
+        throttled = Scripted(429, "", headers={"Retry-After": "3600"})
+        archive.script("cdx", r"^gone\.example$", throttled)
+        async with Archiving(desk) as archiving:
+            done = await archiving.work(timedelta(minutes=10))
+        assert "http-429" in done.waits
+        assert len(archive.asked("cdx")) == 2
+
+
+async def test_an_aggregator_that_throttles_is_left_alone_for_all_links(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def busy(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=429, headers={"Retry-After": "3600"})
+
+    application = web.Application()
+    application.router.add_get("/{tail:.*}", busy)
+    async with TestServer(application) as server:
+        aggregator = str(server.make_url("/timemap/link"))
+        async with desk_at(tmp_path, DEAD, OTHER, aggregator=aggregator) as (desk, _, clock):
+            for url in (DEAD, OTHER):
+                mark(desk, url, "gone")
+            async with Archiving(desk) as archiving:
+                await archiving.work(timedelta(minutes=5))
+                assert len(asked) == 1
+                assert {state_of(desk, url) for url in (DEAD, OTHER)} == {"searching"}
+                clock.jump(timedelta(hours=2))
+                await archiving.work(timedelta(minutes=5))
+    assert len(asked) == 2

@@ -235,7 +235,7 @@ def test_a_good_pass_counts_and_a_failed_one_does_not(desk):
 
 
 def test_a_pause_of_the_archive_is_found_but_not_one_of_a_single_host(desk):
-    from archiver.archiving.pacing import Breaker
+    from archiver.archiving.breakers import Breaker
 
     rested = [
         Breaker("reads", NOW + HOUR, 1, "http-429"),

@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from archiver import __version__
-from archiver.archiving.pacing import Breaker
+from archiver.archiving.breakers import Breaker
 from archiver.clock import RehearsalClock
 from archiver.config import load_settings
 from archiver.model import ArchiveState, Capture, Verdict

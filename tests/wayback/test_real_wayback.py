@@ -243,8 +243,8 @@ async def test_the_index_and_the_player_agree_about_what_was_recorded(tmp_path: 
         early = capture_url(world.front.playback_url, "20200101000000", world.web.sites[0].url)
         elsewhere = await player.play(early)
         assert elsewhere.outcome is Playback.ELSEWHERE
-        assert await index.host_has_captures("alive.example") is True
-        assert await index.host_has_captures("gone-404.example") is False
+        assert (await index.look_up_host("alive.example")).outcome is Lookup.FOUND
+        assert (await index.look_up_host("gone-404.example")).outcome is Lookup.NOTHING
 
 
 # What we copied ourselves plays too: whole, behind redirects, over TLS, compressed.

@@ -1,0 +1,125 @@
+"""Capture jobs as the archive hands them out: one may stand for two links."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from archiver.clock import RehearsalClock
+from archiver.config import Keys
+from archiver.demo.wayback import Scripted
+from archiver.model import ArchiveState
+from archiver.service.archiving import READING, Archiving
+from archiver.service.breakers import Breakers
+from archiver.service.checking import Checking
+from archiver.service.desk import Desk
+from archiver.service.rounds import look_at_due
+from archiver.service.scan import scan
+from tests.service.desk import open_desk
+from tests.service.town import Place, Town
+
+NOW = datetime.now(UTC)  # as the archive's clock says
+PAGES = ["/news/the-harbour-files-of-the-old-town", "/news/The-harbour-files-of-the-old-town"]
+
+OTHER = "/news/what-became-of-the-cranes-of-the-harbour"
+
+
+@dataclass
+class Work:
+    desk: Desk
+    archiving: Archiving
+    clock: RehearsalClock
+
+
+@asynccontextmanager
+async def looked_at(place: Place, town: Town, *pages: str) -> AsyncIterator[Work]:
+    """Open a desk with an account, at which these pages were looked at and found well."""
+    place.cite(*(town.url(page) for page in pages))
+    place.configure(town, archive__submits_per_minute="60")
+    clock = RehearsalClock(NOW, speed=10)
+    with open_desk(place, clock) as desk:
+        desk.keys = Keys("access-word", "secret-word")
+        await scan(desk)
+        async with Checking(desk) as checking:
+            await look_at_due(checking)
+        async with Archiving(desk) as archiving:
+            yield Work(desk, archiving, clock)
+
+
+async def test_two_links_with_one_job_each_get_the_capture_of_their_own_address(
+    place: Place, town: Town
+) -> None:
+    town.archive.script("spn2", ".", Scripted.json({"job_id": "spn2-one"}))
+    done = {
+        "status": "success",
+        "job_id": "spn2-one",
+        "original_url": town.url(PAGES[0]),
+        "timestamp": f"{NOW:%Y%m%d%H%M%S}",
+    }
+    town.archive.script("status", ".", Scripted(200, json.dumps(done), "application/json"))
+    async with looked_at(place, town, *PAGES) as work:
+        await work.archiving.work(timedelta(seconds=6))
+        assert len(town.archive.asked("spn2")) == 2
+        work.clock.jump(timedelta(minutes=2))
+        await work.archiving.work(timedelta(minutes=1), frozenset({READING}))
+        found = [work.desk.store.archive.captures(link_id) for link_id in (1, 2)]
+    assert [[row["original_url"] for row in rows] for rows in found] == [
+        [town.url(page)] for page in PAGES
+    ]
+
+
+async def test_with_refused_keys_no_job_is_asked_for_again(place: Place, town: Town) -> None:
+    town.archive.script("status", ".", Scripted(401, "no"))
+    async with looked_at(place, town, PAGES[0]) as work:
+        for _ in range(4):
+            await work.archiving.work(timedelta(seconds=30))
+            work.clock.jump(timedelta(minutes=2))
+        assert len(town.archive.asked("status")) == 1
+        assert work.archiving.keys_refused
+        # A job is forgotten after an hour: then the index tells what became of it.
+        work.clock.jump(timedelta(hours=2))
+        await work.archiving.work(timedelta(seconds=30))
+        task = work.desk.store.archive.task(1)
+    assert len(town.archive.asked("status")) == 1
+    assert task.state is ArchiveState.CAPTURED
+
+
+async def test_a_throttled_question_about_the_account_holds_submissions_back_as_long_as_asked(
+    place: Place, town: Town
+) -> None:
+    throttled = Scripted(429, "", headers={"Retry-After": "600"})
+    town.archive.script("user", ".*", throttled, times=1)
+    async with looked_at(place, town, PAGES[0]) as work:
+        await work.archiving.work(timedelta(seconds=30))
+        work.clock.jump(timedelta(minutes=8))
+        await work.archiving.work(timedelta(seconds=30))
+        assert town.archive.asked("spn2") == []
+        work.clock.jump(timedelta(minutes=5))
+        await work.archiving.work(timedelta(seconds=30))
+    assert len(town.archive.asked("spn2")) == 1
+
+
+async def test_one_answer_about_two_jobs_is_one_throttle(place: Place, town: Town) -> None:
+    town.archive.job_time = timedelta(hours=1)
+    async with looked_at(place, town, PAGES[0], OTHER) as work:
+        await work.archiving.work(timedelta(seconds=6))
+        assert len(town.archive.asked("spn2")) == 2
+        work.clock.jump(timedelta(minutes=2))
+        town.archive.script("status", ".", Scripted(429, "slow down"), times=1)
+        await work.archiving.work(timedelta(seconds=1), frozenset({READING}))
+        assert Breakers(work.desk).all()["throttle"].level == 1
+
+
+async def test_slots_that_stay_full_end_a_pass_when_its_jobs_were_polled_for_a_minute(
+    place: Place, town: Town
+) -> None:
+    town.archive.job_time = timedelta(hours=1)
+    pages = [f"/news/a-cited-source-of-number-{number}" for number in range(4)]
+    async with looked_at(place, town, *pages) as work:
+        began = work.clock.monotonic()
+        done = await work.archiving.work(timedelta(minutes=15))
+        assert done.submissions == 2
+        assert work.clock.monotonic() - began < 4 * 60

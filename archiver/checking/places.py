@@ -145,10 +145,13 @@ def is_robot_page(cited: str, final: str) -> bool:
 
 def is_for_sale(cited: str, final: str) -> bool:
     """Say whether we were sent to a market for domains (class A)."""
-    if is_at(final, FOR_SALE_PLACES) and not is_at(cited, FOR_SALE_PLACES):
-        return True
-    host = host_of(final)
-    return bool(_WW_HOST.match(host)) and site_of(host) == site_of(host_of(cited))
+    return is_at(final, FOR_SALE_PLACES) and not is_at(cited, FOR_SALE_PLACES)
+
+
+def is_numbered_host(cited: str, final: str) -> bool:
+    """Say whether we were sent to `ww1.` … `ww99.` of the cited domain, as parking services do."""
+    host, before = host_of(final), host_of(cited)
+    return bool(_WW_HOST.match(host)) and host != before and site_of(host) == site_of(before)
 
 
 def says_not_found(cited: str, final: str) -> bool:

@@ -1,0 +1,29 @@
+"""Living pages in the shapes that look like missing ones, and missing ones that look alive."""
+
+from __future__ import annotations
+
+import pytest
+
+from archiver.checking.context import Context
+from archiver.model import Strength, Verdict
+from tests.checking.test_rules import PLAIN, found, look
+
+OK, BLOCKED, FAILING = Verdict.OK, Verdict.BLOCKED, Verdict.FAILING
+STRONG, NONE = Strength.STRONG, Strength.NONE
+
+SENTENCE = "The committee met on Tuesday to discuss what the members had put forward. "
+# Every page below goes by another name than it is cited with, as one in twenty does.
+OTHER = "<html><title>Minutes of the meeting</title><body><h1>Minutes of the meeting</h1><p>"
+
+
+@pytest.mark.parametrize("context", [PLAIN, Context()])
+def test_a_page_cited_on_a_numbered_host_is_not_parked(context):
+    url = "https://ww2.news.example/our-work/inventory"
+    for length in (1, 30, 60):
+        assert found(look(OTHER + SENTENCE * length, url=url), context).verdict is OK
+
+
+def test_a_site_that_moved_to_a_numbered_host_is_not_parked():
+    final = "https://ww2.news.example/our-work/inventory"
+    for length in (30, 60):
+        assert found(look(OTHER + SENTENCE * length, final=final)).strength is NONE

@@ -107,8 +107,7 @@ _BROKEN = (
 )
 
 # A class or an id that says "this is the not-found page": on 34 % of not-found pages and on none
-# of 257 articles (reference linkrot §3.2). Names that only carry the number 404 as an id of a
-# post, a menu entry or a tag are none.
+# of 257 articles (reference linkrot §3.2).
 # Parts of all names below: a page without any of them needs no look at its tags.
 _CLASS_HINTS = ("404", "ot-found", "otfound", "Found", "cms-no")
 _HINT_PARTS = (b"404", b"ound", b"cms-no")
@@ -121,18 +120,30 @@ _CLASS_VALUE = re.compile(
     r"\s(?:class|id)\s*=\s*(?:\"([^\"<>]{1,600})\"|'([^'<>]{1,600})'|([^\s\"'<>]{1,80}))", re.I
 )
 _LONGEST_TAG = 1500
+# A number at the end of a name is most often that of a post, a picture or a comment, as content
+# systems write it (`wp-image-404`, `div-comment-404`, `elementor-404`): the word before tells.
+_NUMBERED = r"(?:err(?:or)?(?:[-_]?page)?|template|status|http|body|view|layout|code|route|type)"
+_NUMBERED_THINGS = (
+    r"post|item|entry|node|comment|attachment|image|img|product|cat|category|tag|term|user|menu|id"
+)
+_BESIDE_404 = (
+    r"(?:page|error|err|template|content|container|wrapper|wrap|section|area|main|body|"
+    r"block|box|inner|title|text|message|img|image|not[-_]?found)"
+)
+# What is missing there is a part of a page, not the page.
+_PARTS = (
+    r"image|images|img|picture|photo|thumb|thumbnail|avatar|logo|icon|video|media|search|result|"
+    r"results|product|products|comment|comments|user|users|map|location|translation"
+)
 _CLASS_WORD = re.compile(
-    r"(?:(?:[a-z]+[-_]+){0,2}|is|has)"
-    r"(?:err(?:or)?|page|template|status|http|body|view|layout|code|route|type)?[-_]*404"
-    r"(?:[-_]?(?:page|error|err|template|content|container|wrapper|wrap|section|area|main|body|"
-    r"block|box|inner|title|text|message|img|image|not[-_]?found))*"
-    r"|(?:[a-z]+[-_]+){0,2}(?:page|error|post|article|content|file|url|path|route)?[-_]*"
+    rf"(?:(?:(?:[a-z]+[-_]+){{0,2}}|is|has){_NUMBERED}|is|has)?[-_]*404"
+    rf"|(?!(?:[a-z]+[-_]+)?(?:{_NUMBERED_THINGS})[-_]?404)"
+    rf"(?:(?:[a-z]+[-_]+){{0,2}}|is|has)(?:{_NUMBERED}|page)?[-_]*404(?:[-_]?{_BESIDE_404})+"
+    rf"|(?!(?:[a-z]+[-_]+)?(?:{_PARTS})[-_])(?:[a-z]+[-_]+){{0,2}}"
+    r"(?:page|error|post|article|content|file|url|path|route)?[-_]*"
     r"not[-_]*found(?:[-_]?[a-z]+){0,2}(?:__\w{1,8})?"
     r"|cms-no-route|cms-noroute-index|mw-no-?article-?text|noarticletext",
     re.I,
-)
-_IDENTIFIER = re.compile(
-    r"(?:post|page|item|term|tag|cat|category|node|menu|user|id)(?:id|-id)?-?404"
 )
 _MOST_HITS = 40
 _EMPTY_WIKI_HINT = b"noarticletext"
@@ -218,4 +229,4 @@ def _tag_says_not_found(text: str) -> bool:
 
 
 def _says_not_found(word: str) -> bool:
-    return bool(_CLASS_WORD.fullmatch(word)) and not _IDENTIFIER.fullmatch(word)
+    return bool(_CLASS_WORD.fullmatch(word))

@@ -124,6 +124,8 @@ def test_a_near_empty_page_tells_where_it_sends_its_reader(html, target):
         ('<section class="not-found">', "not-found-class"),
         ('<div class="template-404">', "not-found-class"),
         ('<main class="NotFound_page__x1">', "not-found-class"),
+        ('<div class="td-404-title">', "not-found-class"),
+        ('<div class="site-error-page-404">', "not-found-class"),
         ('<body class="cms-no-route cms-noroute-index">', "not-found-class"),
         ('<meta name="robots" content="noindex, follow">', "noindex"),
         ('<div class="noarticletext">', "empty-wiki-page"),
@@ -144,6 +146,13 @@ def test_markup_signs_are_named(html, sign):
         '<body class="postid-404">',
         '<li class="menu-item-404">',
         '<article class="post-404 tag-404">',
+        '<img class="size-full wp-image-404">',
+        '<article id="div-comment-404" class="comment-body">',
+        '<body class="elementor-page elementor-page-404">',
+        '<div class="elementor elementor-404">',
+        '<div class="attachment-404" id="post-404-content">',
+        '<p id="footnote-404">',
+        '<h2 id="section-404">',
         '<a class="link-404">',
         '<body class="page-id-404 single">',
         "<p>error404 not-found</p>",
@@ -151,6 +160,11 @@ def test_markup_signs_are_named(html, sign):
 )
 def test_a_number_404_in_an_identifier_is_no_sign(html):
     assert read(f"<title>x</title>{html}").signs == ()
+
+
+@pytest.mark.parametrize("name", ["image-not-found", "product-img-not-found", "search-not-found"])
+def test_a_part_of_a_page_that_is_not_found_is_no_sign(name):
+    assert read(f'<title>x</title><img class="{name}">').signs == ()
 
 
 def test_every_parking_row_passes_the_first_sieve():

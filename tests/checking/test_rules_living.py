@@ -27,3 +27,8 @@ def test_a_site_that_moved_to_a_numbered_host_is_not_parked():
     final = "https://ww2.news.example/our-work/inventory"
     for length in (30, 60):
         assert found(look(OTHER + SENTENCE * length, final=final)).strength is NONE
+
+
+@pytest.mark.parametrize("name", ["wp-image-404", "div-comment-404", "elementor-404"])
+def test_the_404th_picture_or_comment_of_a_site_makes_no_page_missing(name):
+    assert found(look(f'{OTHER}<div id="{name}">{SENTENCE * 5}')).verdict is OK

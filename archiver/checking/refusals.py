@@ -63,24 +63,35 @@ def challenge(case: Case) -> Finding | None:
 
 def _looks_like_challenge(case: Case) -> bool:
     signs = case.page.signs
-    if case.status in (404, 410) or case.is_suspended:
+    if case.is_suspended or (_is_gone_status(case) and _heading_says_not_found(case)):
         return False
     named = (case.is_small or not case.is_good_status) and (
         phrases.has_segment(case.page.title, walls.CHALLENGE_TITLES)
         or (
             case.status not in _REFUSED
+            and not _is_gone_status(case)
             and phrases.has_segment(case.page.title, walls.STATUS_TITLES)
         )
     )
     if CHALLENGE in signs or named:
         return True
-    if CHALLENGE_TRACE not in signs:
+    # A not-found page may carry a widget; beside its status only what no other page has is a wall.
+    if CHALLENGE_TRACE not in signs or _is_gone_status(case):
         return False
     if not case.is_good_status:
         return True
     # A widget stands on many good short pages, and on not-found pages with a form: only a page
     # with nothing else to say is a wall.
     return case.is_short and not case.page.is_article and _has_little_to_say(case)
+
+
+def _is_gone_status(case: Case) -> bool:
+    return case.status in (404, 410)
+
+
+def _heading_says_not_found(case: Case) -> bool:
+    texts = case.heading_texts
+    return any(map(phrases.sure_segment, texts)) or any(map(phrases.doubtful_segment, texts))
 
 
 def _has_little_to_say(case: Case) -> bool:
@@ -94,7 +105,7 @@ def refused_status(case: Case) -> Finding | None:
 
 
 def walled_redirect(case: Case) -> Finding | None:
-    if not case.went_elsewhere or case.status in (404, 410):
+    if not case.went_elsewhere or _is_gone_status(case):
         return None
     if case.is_good_status and case.is_same_document:
         return None

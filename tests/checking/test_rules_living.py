@@ -32,3 +32,27 @@ def test_a_site_that_moved_to_a_numbered_host_is_not_parked():
 @pytest.mark.parametrize("name", ["wp-image-404", "div-comment-404", "elementor-404"])
 def test_the_404th_picture_or_comment_of_a_site_makes_no_page_missing(name):
     assert found(look(f'{OTHER}<div id="{name}">{SENTENCE * 5}')).verdict is OK
+
+
+REFUSALS = [
+    "<title>x</title><p>Request unsuccessful. Incapsula incident ID: 12",
+    "<title>Access Denied</title><p>Reference #18 https://errors.edgesuite.net/18",
+    "<title>Just a moment...</title><script>window._cf_chl_opt={}</script>",
+    "<title>x</title><div id='px-captcha'></div>",
+    "<title>Access denied</title>",
+]
+
+
+@pytest.mark.parametrize("html", REFUSALS)
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_wall_that_answers_404_to_robots_is_still_a_wall(html, status):
+    finding = found(look(html, status))
+    assert (finding.verdict, finding.reason) == (BLOCKED, "challenge")
+
+
+def test_a_404_that_says_so_beside_the_mark_of_a_guard_is_a_404():
+    for title in ("Page not found", "404 Not Found"):
+        html = f"<title>{title}</title><p>Request unsuccessful. Incapsula incident ID: 12"
+        assert found(look(html, 404)).strength is STRONG
+    assert found(look("<title>x</title><div class='g-recaptcha'></div>", 404)).strength is STRONG
+    assert found(look("<title>403 Forbidden</title>", 404)).strength is STRONG

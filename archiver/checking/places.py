@@ -112,7 +112,8 @@ def is_login(cited: str, final: str) -> bool:
     host_label = host_of(final).partition(".")[0]
     if host_label in _LOGIN_SEGMENTS and host_of(cited) != host_of(final):
         return True
-    return remembers(cited, final)
+    # Not-found pages remember what was asked for, too.
+    return remembers(cited, final) and not says_not_found(cited, final)
 
 
 def remembers(cited: str, final: str) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from archiver.checking.context import Context
 from archiver.model import Strength, Verdict
-from tests.checking.test_rules import PLAIN, found, look
+from tests.checking.test_rules import PLAIN, URL, found, look
 
 OK, BLOCKED, FAILING = Verdict.OK, Verdict.BLOCKED, Verdict.FAILING
 STRONG, NONE = Strength.STRONG, Strength.NONE
@@ -56,3 +56,18 @@ def test_a_404_that_says_so_beside_the_mark_of_a_guard_is_a_404():
         assert found(look(html, 404)).strength is STRONG
     assert found(look("<title>x</title><div class='g-recaptcha'></div>", 404)).strength is STRONG
     assert found(look("<title>403 Forbidden</title>", 404)).strength is STRONG
+
+
+@pytest.mark.parametrize(
+    "final",
+    [
+        "https://news.example/404?url=/2019/03/court-bans-welfare-fraud-system",
+        "https://news.example/not-found?from=%2F2019%2F03%2Fcourt-bans-welfare-fraud-system",
+        "https://news.example/error/404.aspx?origin=" + URL,
+    ],
+)
+def test_a_not_found_page_that_remembers_what_was_asked_for_is_no_login(final):
+    html = "<title>Page not found</title><h1>Page not found</h1>"
+    assert found(look(html, final=final)).strength is STRONG
+    wall = final.replace("404", "start").replace("not-found", "start")
+    assert found(look("<title>Example News</title>", final=wall)).reason == "login-wall"

@@ -61,6 +61,11 @@ _SCRIPTED_MOVE = re.compile(
     r"(?:window\.|document\.|top\.|self\.)?location(?:\.href)?\s*=\s*[\"']([^\"'\s]{1,2000})[\"']"
     r"|location\.(?:replace|assign)\(\s*[\"']([^\"'\s]{1,2000})[\"']",
 )
+# Where a script runs by itself, and what in it waits for a reader or for a browser of some kind.
+_RUN_AT_ONCE = re.compile(
+    r"<script\b[^<>]*>(.*?)</script|\bonload\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I | re.S
+)
+_WAITS = re.compile(r"\bif\s*\(|click|confirm\(|submit|key(?:down|up|press)", re.I)
 # A refresh later than this is no redirect but a page that renews itself.
 _REFRESH_SECONDS = 5.0
 TINY_BODY = 2000
@@ -281,8 +286,16 @@ def _refresh_target(meta: dict[str, str], body: bytes, words: str) -> str:
         return refresh[2]
     if len(body) >= TINY_BODY or len(words) >= 200:
         return ""
-    move = _SCRIPTED_MOVE.search(as_text(body))
-    return (move[1] or move[2]) if move else ""
+    return _scripted_target(as_text(body))
+
+
+def _scripted_target(markup: str) -> str:
+    for run in _RUN_AT_ONCE.finditer(markup):
+        script = run[1] or run[2] or run[3] or ""
+        move = _SCRIPTED_MOVE.search(script)
+        if move and not _WAITS.search(script):
+            return move[1] or move[2] or ""
+    return ""
 
 
 def _seconds(text: str) -> float:

@@ -109,6 +109,12 @@ def test_an_unclosed_script_or_comment_hides_the_rest_and_an_unclosed_svg_does_n
         ("<script>window.location.href='/lander'</script>", "/lander"),
         ("<script>location.replace('/lander')</script>", "/lander"),
         ("<p>" + "word " * 100 + "</p><script>location='/x'</script>", ""),
+        ("<body onload=\"location.href='/new'\">", "/new"),
+        ("<script>onload=function(){location.href='/lander'}</script>", "/lander"),
+        ("<h1>x</h1><button onclick=\"location.href='/'\">Back</button>", ""),
+        ("<script>b.addEventListener('click', () => { location.href = '/' })</script>", ""),
+        ("<script>if (top == self) location.href = '/index.html'</script>", ""),
+        ("<script>if (/iPhone/.test(agent)) { location.replace('https://m.x/') }</script>", ""),
     ],
 )
 def test_a_near_empty_page_tells_where_it_sends_its_reader(html, target):

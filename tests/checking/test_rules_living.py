@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from archiver.checking.context import Context
+from archiver.checking.page import read_page
+from archiver.checking.rules import judge
 from archiver.model import Strength, Verdict
-from tests.checking.test_rules import PLAIN, URL, found, look
+from tests.checking.servers import Connection, RawServer, fetching, status_line
+from tests.checking.test_rules import PLAIN, POLICY, TITLE, URL, found, look
 
 OK, BLOCKED, FAILING = Verdict.OK, Verdict.BLOCKED, Verdict.FAILING
 STRONG, NONE = Strength.STRONG, Strength.NONE
@@ -71,3 +74,15 @@ def test_a_not_found_page_that_remembers_what_was_asked_for_is_no_login(final):
     assert found(look(html, final=final)).strength is STRONG
     wall = final.replace("404", "start").replace("not-found", "start")
     assert found(look("<title>Example News</title>", final=wall)).reason == "login-wall"
+
+
+async def test_a_small_page_with_its_cited_title_and_a_button_to_the_front_page_is_alive():
+    small = f"<title>{TITLE}</title><video src=a></video><a onclick=\"location.href='/'\">Home</a>"
+
+    async def site(connection: Connection) -> None:
+        html = small if connection.visit.target == "/films/12" else "<title>Example</title>Welcome"
+        await connection.send(status_line("200 OK", "Content-Type: text/html", body=html.encode()))
+
+    async with RawServer(site) as server, fetching() as fetcher:
+        seen = await fetcher.look(server.url("/films/12"), on_page=read_page)
+    assert judge(seen, PLAIN, POLICY).verdict is OK

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from archiver.checking.context import Context
+from archiver.checking.context import Context, SiblingFacts
 from archiver.checking.page import read_page
 from archiver.checking.rules import judge
 from archiver.model import Strength, Verdict
@@ -86,3 +88,25 @@ async def test_a_small_page_with_its_cited_title_and_a_button_to_the_front_page_
     async with RawServer(site) as server, fetching() as fetcher:
         seen = await fetcher.look(server.url("/films/12"), on_page=read_page)
     assert judge(seen, PLAIN, POLICY).verdict is OK
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # The shell of every Blazor application, as its template has it.
+        "An unhandled error has occurred. <a class=reload>Reload</a> <span>🗙</span>",
+        "Oops! Something went wrong. Please try again later.",
+        "Sorry, we could not connect to the server.",
+        "If nothing happens, update your browser.",
+        "Ein Fehler ist aufgetreten. Leider können wir Ihre Anfrage nicht bearbeiten.",
+        "Une erreur est survenue.",
+        "Произошла ошибка. Попробуйте позже.",
+        "エラーが発生しました。",
+        "Leer más",
+    ],
+)
+def test_a_shell_with_words_of_an_error_in_it_says_nothing_of_the_document(text):
+    seen = look(f"<title>Archive</title><div id=app></div><div id=error>{text}</div>")
+    sibling = replace(SiblingFacts.of(seen), url=URL + "x", final_url=URL + "x")
+    finding = judge(seen, replace(PLAIN, sibling=sibling), POLICY)
+    assert (finding.verdict, finding.reason) == (BLOCKED, "same-for-every-url")

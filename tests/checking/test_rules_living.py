@@ -110,3 +110,40 @@ def test_a_shell_with_words_of_an_error_in_it_says_nothing_of_the_document(text)
     sibling = replace(SiblingFacts.of(seen), url=URL + "x", final_url=URL + "x")
     finding = judge(seen, replace(PLAIN, sibling=sibling), POLICY)
     assert (finding.verdict, finding.reason) == (BLOCKED, "same-for-every-url")
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "We are currently performing scheduled maintenance",
+        "Our site is down for maintenance",
+        "We'll be right back",
+        "Site temporarily unavailable",
+        "Service unavailable",
+        "Wir sind gleich wieder für Sie da",
+        "Maintenance en cours",
+        "Sitio en mantenimiento",
+        "Serwis chwilowo niedostępny",
+        "Ведутся технические работы",
+        "ただいまメンテナンス中です",
+        "서비스 점검 중입니다",
+        "Sitemiz bakımdadır",
+    ],
+)
+def test_a_site_at_work_that_sends_every_visitor_to_its_front_page_is_not_gone(heading):
+    for html in (
+        f"<title>{heading}</title><p>This page is not available right now.",
+        f"<title>Example News</title><h1>{heading}</h1><p>Please come back in a few days.",
+    ):
+        finding = found(look(html, final="https://news.example/"))
+        assert (finding.reason, finding.strength) == ("maintenance", NONE)
+
+
+def test_a_not_found_page_that_may_be_temporarily_unavailable_is_not_found():
+    # The words of IIS.
+    html = (
+        "<title>404 - File or directory not found.</title><h1>Server Error</h1><h2>404 - File or"
+        " directory not found.</h2><p>The resource you are looking for might have been removed, had"
+        " its name changed, or is temporarily unavailable."
+    )
+    assert found(look(html)).strength is STRONG

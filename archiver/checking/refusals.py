@@ -134,9 +134,20 @@ def walled_page(case: Case) -> Finding | None:
 def _named_wall(case: Case, headings: list[str]) -> str | None:
     if any(map(walls.is_proxy_error, headings)):
         return "refusal-page"
-    if any(walls.REGION.search(fold(text)) for text in (*case.heading_texts, case.opening)):
+    if _names_region(case):
         return "region-locked"
     return "consent-wall" if any(map(walls.tells_age_gate, headings)) else None
+
+
+def _names_region(case: Case) -> bool:
+    """Say whether a page is missing for readers of some places only."""
+    texts = (*case.heading_texts, case.opening)
+    if any(walls.REGION.search(fold(text)) for text in texts):
+        return True
+    # A site for many countries may also ask where the reader of its not-found page lives.
+    if any(phrases.sure_segment(text) and not walls.names_place(text) for text in texts[:-1]):
+        return False
+    return any(walls.names_place(text) and phrases.sentence_in(text) for text in texts)
 
 
 def _plain_wall(case: Case, headings: list[str]) -> str | None:

@@ -147,3 +147,37 @@ def test_a_not_found_page_that_may_be_temporarily_unavailable_is_not_found():
         " its name changed, or is temporarily unavailable."
     )
     assert found(look(html)).strength is STRONG
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "This page can't be found in your country",
+        "Diese Seite ist in Ihrer Region nicht verfügbar",
+        "Diese Seite ist in Ihrem Land leider nicht verfügbar",
+        "Cette page n'est pas disponible dans votre zone géographique",
+        "Este contenido no se encuentra disponible en su país",
+        "Questa pagina non è disponibile nella tua area geografica",
+        "Deze pagina is niet beschikbaar in uw land",
+        "Denna sida finns inte tillgänglig i ditt land",
+        "Ta strona nie jest dostępna w Twoim kraju",
+        "Tato stránka není k dispozici ve vaší zemi",
+        "Ez az oldal nem érhető el az Ön országában",
+        "Bu sayfa ülkenizde mevcut değil",
+        "Данная страница недоступна в вашей стране",
+        "Ця сторінка недоступна у вашій країні",
+        "Halaman ini tidak tersedia di negara Anda",
+        "Nội dung này không có ở quốc gia của bạn",
+        "该内容在您所在的地区无法访问",
+        "현재 국가에서는 이 콘텐츠를 이용할 수 없습니다",
+    ],
+)
+def test_what_is_missing_in_the_readers_country_is_there_for_others(text):
+    for html in (f"<title>Portal</title><h1>{text}</h1>", f"<title>Portal</title><p>{text}."):
+        finding = found(look(html))
+        assert (finding.verdict, finding.reason) == (BLOCKED, "region-locked")
+
+
+def test_a_not_found_page_that_asks_for_the_readers_country_is_gone():
+    html = "<title>Page not found</title><p>Page not found. See our offers in your country."
+    assert found(look(html)).strength is STRONG

@@ -181,3 +181,21 @@ def test_what_is_missing_in_the_readers_country_is_there_for_others(text):
 def test_a_not_found_page_that_asks_for_the_readers_country_is_gone():
     html = "<title>Page not found</title><p>Page not found. See our offers in your country."
     assert found(look(html)).strength is STRONG
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "This content is not available in English",
+        "This page is not available in your language",
+        "The document is not available online in the selected language",
+        "Cette page n'est pas disponible en français",
+        "Dieses Dokument ist in deutscher Sprache nicht verfügbar",
+        "Esta página no está disponible en inglés",
+        "Denne siden er ikke tilgjengelig på engelsk",
+        "Страница недоступна на русском языке",
+    ],
+)
+def test_a_page_without_a_translation_is_there(text):
+    for html in (f"<title>Portal</title><h1>{text}</h1>", f"<title>Portal</title><p>{text}."):
+        assert found(look(html)).verdict is OK

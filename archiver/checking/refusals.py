@@ -157,6 +157,8 @@ def _plain_wall(case: Case, headings: list[str]) -> str | None:
         return "login-wall"
     if any(map(walls.tells_refusal, headings)):
         return "refusal-page"
+    if walls.tells_members_only(case.opening) and case.is_tiny:
+        return "login-wall"
     if case.opening_says_not_found:
         return None
     if PASSWORD_FORM in case.page.signs and case.is_tiny:

@@ -97,6 +97,23 @@ LOGIN_TITLES = frozenset(
     )
 )
 
+# A page for members says so in the words of a not-found page: "the page you are trying to view …"
+# [judgement: common wording].
+_MEMBERS = re.compile(
+    "|".join(
+        (
+            r"(?:restricted|available|reserved|accessible) (?:\w+ )?(?:to|for) (?:\w+ ){0,2}"
+            r"(?:members|subscribers|registered|logged in|authori[sz]ed|employees|customers)",
+            r"requires? (?:an? |you to )?(?:\w+ )?(?:log ?in|sign ?in|password|subscription|account"
+            r"|authentication|registration)|(?:log|sign) ?in to (?:continue|view|access|see|read)",
+            r"(?:must|need to|have to) (?:be )?(?:log|sign)(?:ged|ned)? ?in",
+            r"(?:members|subscribers) only|nur fur (?:mitglieder|abonnenten|angemeldete)",
+            r"(?:reserve|reservee|reservad[oa]|riservat[oa])s? "
+            r"(?:aux?|a|para|agli|ai) (?:\w+ )?(?:abonnes|membres|suscriptores|socios|assinantes"
+            r"|abbonati|soci)",
+        )
+    )
+)
 # What a refusal says on a short page, wherever it stands; [judgement: common wording].
 _REFUSAL = re.compile(
     "|".join(
@@ -178,6 +195,11 @@ def tells_refusal(text: str) -> bool:
 def names_place(text: str) -> bool:
     """Say whether a text speaks of the place its reader is in."""
     return _YOUR_PLACE.search(fold(text)) is not None
+
+
+def tells_members_only(text: str) -> bool:
+    """Say whether a short text says that a page is for members, or wants a login."""
+    return _MEMBERS.search(fold(text)) is not None
 
 
 def tells_age_gate(text: str) -> bool:

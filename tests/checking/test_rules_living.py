@@ -199,3 +199,22 @@ def test_a_not_found_page_that_asks_for_the_readers_country_is_gone():
 def test_a_page_without_a_translation_is_there(text):
     for html in (f"<title>Portal</title><h1>{text}</h1>", f"<title>Portal</title><p>{text}."):
         assert found(look(html)).verdict is OK
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The page you are trying to access is restricted to members. Please sign in to continue.",
+        "The page you requested requires a subscription.",
+        "The page you are trying to view is only available to logged in users.",
+        "The document you requested is reserved for subscribers.",
+    ],
+)
+def test_a_page_for_members_is_behind_a_wall_not_gone(text):
+    finding = found(look(f"<title>Members Area</title><p>{text}"))
+    assert (finding.verdict, finding.reason) == (BLOCKED, "login-wall")
+
+
+def test_a_not_found_page_that_offers_a_login_is_gone():
+    html = "<title>Page not found</title><p>Sign in to continue, or go back to the front page."
+    assert found(look(html)).strength is STRONG

@@ -218,3 +218,10 @@ def test_a_page_for_members_is_behind_a_wall_not_gone(text):
 def test_a_not_found_page_that_offers_a_login_is_gone():
     html = "<title>Page not found</title><p>Sign in to continue, or go back to the front page."
     assert found(look(html)).strength is STRONG
+
+
+@pytest.mark.parametrize("title", ["Gone", "Lost (2018)", "Removed | Eric Example"])
+def test_a_work_that_is_called_like_a_missing_page_is_there(title):
+    name = title.split()[0]
+    html = f"<title>{name}</title><h1>{name}</h1><p>{SENTENCE * 5}"
+    assert found(look(html), Context(cited_titles=(title,))).verdict is OK

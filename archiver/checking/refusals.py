@@ -90,8 +90,7 @@ def _is_gone_status(case: Case) -> bool:
 
 
 def _heading_says_not_found(case: Case) -> bool:
-    texts = case.heading_texts
-    return any(map(phrases.sure_segment, texts)) or any(map(phrases.doubtful_segment, texts))
+    return case.has_doubtful_heading or any(map(phrases.sure_segment, case.heading_texts))
 
 
 def _has_little_to_say(case: Case) -> bool:

@@ -92,7 +92,7 @@ def _heading(case: Case) -> Iterator[Sign]:
         yield Sign("soft-404-heading", "said")
     elif case.opening_says_not_found and not case.page.is_article:
         yield Sign("soft-404-text", "said", is_text=True)
-    elif any(map(phrases.doubtful_segment, case.heading_texts)):
+    elif case.has_doubtful_heading:
         yield Sign("soft-404-title", "said", accuses=False)
     elif any(map(phrases.vague_segment, case.heading_texts)):
         yield Sign("soft-404-title", "vague", accuses=False)

@@ -225,3 +225,9 @@ def test_a_work_that_is_called_like_a_missing_page_is_there(title):
     name = title.split()[0]
     html = f"<title>{name}</title><h1>{name}</h1><p>{SENTENCE * 5}"
     assert found(look(html), Context(cited_titles=(title,))).verdict is OK
+
+
+def test_a_site_may_be_called_404():
+    html = f"<title>Minutes of the meeting | 404 Media</title><p>{SENTENCE * 5}"
+    assert found(look(html, url="https://www.404media.co/minutes-of-the/")).verdict is OK
+    assert found(look(html)).strength is STRONG

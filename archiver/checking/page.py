@@ -183,6 +183,8 @@ def read_html(body: bytes, cut: Cut, *, truncated: bool) -> PageFacts:
     markup, complete = bounded(cut)
     missing = truncated or not complete
     tree = LexborHTMLParser(markup)
+    if _drop_unsaid(tree):
+        markup = tree.html or ""
     meta = _read_meta(tree)
     title = tree.css_first("title")
     headings, subheadings = _read_headings(tree)
@@ -216,6 +218,32 @@ def read_html(body: bytes, cut: Cut, *, truncated: bool) -> PageFacts:
         truncated=missing,
         refresh_url=_refresh_target(meta, body, words),
     )
+
+
+# What a script may show later: applications carry their own "not found" along, hidden.
+_UNSAID = (
+    '[hidden],[style*="display:none" i],[style*="display: none" i],'
+    "[ng-show],[ng-if],[v-if],[v-show],[x-show]"
+)
+# More text than a message has; and of so many hidden parts only the first are looked at.
+_LONGEST_MESSAGE = 300
+_MOST_UNSAID = 60
+
+
+def _drop_unsaid(tree: LexborHTMLParser) -> bool:
+    """Drop short hidden messages, which accuse nobody; say whether there were any.
+
+    Longer hidden parts stay: some sites show the whole page only when their scripts have run.
+    """
+    body = tree.body
+    nodes = body.css(_UNSAID)[:_MOST_UNSAID] if body is not None else []
+    dropped = False
+    # Inner ones first: what lies in a dropped part cannot be asked any more.
+    for node in reversed(nodes):
+        if node.tag not in ("html", "body") and len(node.text(separator=" ")) <= _LONGEST_MESSAGE:
+            node.decompose()
+            dropped = True
+    return dropped
 
 
 def _clean(node: LexborNode | None, limit: int) -> str:

@@ -231,3 +231,25 @@ def test_a_site_may_be_called_404():
     html = f"<title>Minutes of the meeting | 404 Media</title><p>{SENTENCE * 5}"
     assert found(look(html, url="https://www.404media.co/minutes-of-the/")).verdict is OK
     assert found(look(html)).strength is STRONG
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<div id="not-found" hidden><h1>Page not found</h1></div>',
+        '<div class="page-404" style="display:none"><h2>Page not found</h2></div>',
+        '<div class="wrap" style="color: red; display: none"><p class="not-found">Page not found',
+        '<section ng-show="missing"><h1>Page not found</h1></section>',
+        '<div v-if="missing"><div hidden>Sorry</div><h1>Page not found</h1></div>',
+    ],
+)
+def test_a_not_found_message_that_an_application_keeps_hidden_is_not_said(html):
+    for title in (TITLE, "Example News"):
+        finding = found(look(f"<title>{title}</title><body><div id=app></div>{html}"))
+        assert finding.verdict is OK
+
+
+def test_a_page_that_stays_hidden_until_its_scripts_have_run_is_read():
+    html = f"<title>x</title><body><div style='display:none'><h1>{TITLE}</h1>{SENTENCE * 9}</div>"
+    assert found(look(html)).verdict is OK
+    assert look(html).page.headings == (TITLE,)

@@ -66,6 +66,20 @@ _MARKERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (CHALLENGE, ("blocked by network security",)),
     (CHALLENGE, ("whoa there, pardner",)),
     (CHALLENGE, ("Prove your humanity",)),
+    # Scripts that only set a cookie and ask again, on pages without a word: of iFastNet's free
+    # hosting, Alibaba Cloud, Sucuri, SiteGround, F5 BIG-IP, Akamai, Radware, Hostinger, Qrator,
+    # AWS and Imunify360, by the names of their own files and variables [judgement].
+    (CHALLENGE, ("slowAES.decrypt", "__test")),
+    (CHALLENGE, ("acw_sc__v2",)),
+    (CHALLENGE, ("sucuri_cloudproxy",)),
+    (CHALLENGE, ("/.well-known/sgcaptcha/",)),
+    (CHALLENGE, ("bobcmn", "/TSPD/")),
+    (CHALLENGE, ("sec-if-cpt-container",)),
+    (CHALLENGE, ("validate.perfdrive.com",)),
+    (CHALLENGE, ("hcdn-cgi/jschallenge",)),
+    (CHALLENGE, ("/__qrator/",)),
+    (CHALLENGE, ("window.gokuProps",)),
+    (CHALLENGE, ("wsidchk",)),
     # Cloudflare's refusals; 1016 and 1033 are outages of the site (reference checking §4.1, §5.1).
     *((CHALLENGE, (f"error code: {code}",)) for code in (*range(1006, 1011), 1015, 1020)),
     (CHALLENGE_TRACE, ("/cdn-cgi/challenge-platform/",)),

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from archiver.checking.context import Context, SiblingFacts
+from archiver.checking.context import Context, GoodLook, SiblingFacts
 from archiver.checking.page import read_page
-from archiver.checking.rules import judge
+from archiver.checking.rules import judge, wants_probe
 from archiver.model import Strength, Verdict
 from tests.checking.servers import Connection, RawServer, fetching, status_line
 from tests.checking.test_rules import PLAIN, POLICY, TITLE, URL, found, look
@@ -253,3 +253,23 @@ def test_a_page_that_stays_hidden_until_its_scripts_have_run_is_read():
     html = f"<title>x</title><body><div style='display:none'><h1>{TITLE}</h1>{SENTENCE * 9}</div>"
     assert found(look(html)).verdict is OK
     assert look(html).page.headings == (TITLE,)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<script src=/aes.js></script><script>cookie='__test='+slowAES.decrypt(c,a,b)</script>",
+        "<script>var arg1='A1';setCookie('acw_sc__v2',x);location.reload()</script>",
+        "<title>You are being redirected...</title><script>sucuri_cloudproxy_js='';</script>",
+        "<meta http-equiv=refresh content='0;/.well-known/sgcaptcha/?r=%2F'>",
+        "<script>window['bobcmn']='10'</script><script src='/TSPD/08?type=10'></script>",
+        "<div id=sec-if-cpt-container></div><script src=/x></script>",
+        "<script src='/__qrator/qauth.js'></script>",
+    ],
+)
+def test_a_guard_without_a_word_where_a_text_was_before_is_a_wall(html):
+    seen = look(f"<html><head>{html}</head><body></body></html>")
+    sibling = replace(SiblingFacts.of(seen), url=URL + "x", final_url=URL + "x")
+    before = replace(PLAIN, sibling=sibling, last_good=GoodLook(TITLE, "", 5000))
+    assert not wants_probe(seen, PLAIN, POLICY)
+    assert judge(seen, before, POLICY).reason == "challenge"

@@ -104,8 +104,10 @@ def refused_status(case: Case) -> Finding | None:
 
 
 def walled_redirect(case: Case) -> Finding | None:
-    if not case.went_elsewhere or _is_gone_status(case):
+    if not case.went_elsewhere:
         return None
+    if _is_gone_status(case):
+        return _gone_behind_a_wall(case)
     if case.is_good_status and case.is_same_document:
         return None
     if places.is_consent(case.final):
@@ -114,6 +116,15 @@ def walled_redirect(case: Case) -> Finding | None:
         return case.blocked("login-wall")
     if places.is_robot_page(case.cited, case.final):
         return case.blocked("challenge")
+    return None
+
+
+def _gone_behind_a_wall(case: Case) -> Finding | None:
+    """Judge a 404 of somebody who only stands before sites: it is none of the document."""
+    if places.is_at(case.final, places.CONSENT_PLACES):
+        return case.blocked("consent-wall")
+    if places.is_at(case.final, places.LOGIN_PLACES) and places.is_login(case.cited, case.final):
+        return case.blocked("login-wall")
     return None
 
 

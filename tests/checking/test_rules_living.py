@@ -273,3 +273,16 @@ def test_a_guard_without_a_word_where_a_text_was_before_is_a_wall(html):
     before = replace(PLAIN, sibling=sibling, last_good=GoodLook(TITLE, "", 5000))
     assert not wants_probe(seen, PLAIN, POLICY)
     assert judge(seen, before, POLICY).reason == "challenge"
+
+
+@pytest.mark.parametrize(
+    ("reason", "final"),
+    [
+        ("consent-wall", "https://consent.yahoo.com/v2/collectConsent?sessionId=1"),
+        ("login-wall", "https://accounts.google.com/v3/signin"),
+    ],
+)
+def test_a_404_of_a_known_wall_is_none_of_the_document(reason, final):
+    assert found(look("<title>Error</title>", 404, final=final)).reason == reason
+    assert found(look("<title>Error</title>", 404, final="https://news.example/login")).is_bad
+    assert found(look("<title>Error</title>", 404, url=final)).is_bad

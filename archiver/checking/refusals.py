@@ -110,7 +110,7 @@ def walled_redirect(case: Case) -> Finding | None:
         return _gone_behind_a_wall(case)
     if case.is_good_status and case.is_same_document:
         return None
-    if places.is_consent(case.final):
+    if places.is_consent(case.cited, case.final):
         return case.blocked("consent-wall")
     if places.is_login(case.cited, case.final):
         return case.blocked("login-wall")

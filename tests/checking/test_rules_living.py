@@ -286,3 +286,25 @@ def test_a_404_of_a_known_wall_is_none_of_the_document(reason, final):
     assert found(look("<title>Error</title>", 404, final=final)).reason == reason
     assert found(look("<title>Error</title>", 404, final="https://news.example/login")).is_bad
     assert found(look("<title>Error</title>", 404, url=final)).is_bad
+
+
+@pytest.mark.parametrize(
+    ("reason", "wall"),
+    [
+        ("login-wall", "/users/sign_in"),
+        ("login-wall", "/wp-login.php?reauth=1"),
+        ("login-wall", "/account/logon.aspx"),
+        ("login-wall", "/start?returnPath=/2019/03/court-bans-welfare-fraud-system"),
+        ("login-wall", "/gdpr/?next_url=/2019/03/court-bans-welfare-fraud-system"),
+        ("consent-wall", "/cookie-consent"),
+        ("consent-wall", "/age_gate.php?x=1"),
+    ],
+)
+def test_a_site_that_puts_up_a_wall_for_everybody_is_not_gone(reason, wall):
+    final = "https://news.example" + wall
+    html = f"<title>Example News</title><h1>Welcome back</h1><p>{SENTENCE * 8}"
+    seen = look(html, final=final)
+    sibling = replace(SiblingFacts.of(seen), url=URL + "x")
+    before = replace(PLAIN, sibling=sibling, last_good=GoodLook(TITLE, "", 5000))
+    assert not wants_probe(seen, PLAIN, POLICY)
+    assert judge(seen, before, POLICY).reason == reason

@@ -47,6 +47,22 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# What pages mean by a name, where Python knows less by it or does not know it (WHATWG Encoding,
+# "Names and labels").
+_MEANT = {
+    **dict.fromkeys(("iso-8859-1", "latin1", "latin-1", "us-ascii", "ascii"), "cp1252"),
+    **dict.fromkeys(("gb2312", "gb_2312-80", "gbk", "x-gbk", "csgb2312"), "gb18030"),
+    **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis", "windows-31j"), "cp932"),
+    **dict.fromkeys(("euc-kr", "ks_c_5601-1987", "ksc5601", "windows-949"), "cp949"),
+    **dict.fromkeys(("iso-8859-9", "latin5"), "cp1254"),
+    **dict.fromkeys(("tis-620", "iso-8859-11"), "cp874"),
+    **{
+        "big5": "big5hkscs",
+        "x-euc-jp": "euc_jp",
+        "iso-8859-8-i": "iso8859_8",
+        "x-cp1251": "cp1251",
+    },
+}
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([\w.:\-]{1,40})", re.I)
 _META_CHARSET = re.compile(rb"<meta[^<>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:\-]{1,40})", re.I)
 
@@ -152,7 +168,7 @@ def _encoded(text: str) -> bytes:
 def _decode_as(body: bytes, name: str) -> str | None:
     """Decode by a name a stranger chose: only real text encodings, never an error."""
     try:
-        encoding = codecs.lookup(name)
+        encoding = codecs.lookup(_MEANT.get(name.lower(), name))
         if not encoding._is_text_encoding:
             return None
         # Pages that say latin-1 mean Windows-1252 (WHATWG Encoding).

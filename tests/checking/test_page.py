@@ -83,6 +83,24 @@ def test_the_encoding_is_found_by_bom_header_meta_and_trial(body, content_type):
     assert read(body, content_type).title == "Grüße €"
 
 
+@pytest.mark.parametrize(
+    ("name", "encoding", "title"),
+    [
+        ("gb2312", "gbk", "朱镕基总理谈互联网"),
+        ("Shift_JIS", "cp932", "規制①の報告書"),
+        ("x-sjis", "cp932", "人工知能の規制"),
+        ("windows-31j", "cp932", "人工知能の規制"),
+        ("euc-kr", "cp949", "똠방각하 보고서"),
+        ("iso-8859-9", "cp1254", "Yapay zekâ “yasası”"),
+    ],
+)
+def test_an_encoding_is_what_browsers_mean_by_its_name(name, encoding, title):
+    body = f"<title>{title}</title>".encode(encoding)
+    for declared in (f"text/html; charset={name}", "text/html"):
+        meta = f"<meta charset={name}>".encode() if declared == "text/html" else b""
+        assert read_page(meta + body, declared, truncated=False).title == title
+
+
 def test_a_title_in_a_drawing_is_none_and_the_first_of_several_counts():
     assert read("<svg><title>no</title></svg><title>yes</title><title>no</title>").title == "yes"
     assert len(read(f"<title>{'x' * 5000}</title>").title) == 1000

@@ -47,6 +47,11 @@ _IN_A_LANGUAGE = re.compile(
     r"|spanish|espanol|spanisch\w*|espagnol|spagnolo|italian\w*|italienisch\w*|dutch|nederlands"
     r"|portugues\w*|polsk\w*|russian|русск\w*|українськ\w*|chinese|japanese|arabic)\b"
 )
+# "Article 13 has been removed": of a law, not of a site. Longer numbers are those of pages.
+_OF_A_LAW = re.compile(
+    r"\b(?:article|artikel|artikelen|articulo|artigo|articolo|art|статья|стать\w+|artykul|clanek|madde)"
+    r" (?!404|410)\d{1,3}\b"
+)
 _STAND_BETWEEN = frozenset({"", " yet", " online", " here"})
 _DENSE_LETTER = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u9fff]")
 
@@ -171,7 +176,7 @@ def tells_missing(text: str) -> str | None:
 def _search(folded: str) -> str | None:
     for pattern in _grammar().rows_for(folded):
         match = pattern.search(folded)
-        if match and not _lacks_translation(folded, match):
+        if match and not (_lacks_translation(folded, match) or _OF_A_LAW.search(match[0])):
             return match[0]
     return None
 

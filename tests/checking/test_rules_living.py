@@ -308,3 +308,17 @@ def test_a_site_that_puts_up_a_wall_for_everybody_is_not_gone(reason, wall):
     before = replace(PLAIN, sibling=sibling, last_good=GoodLook(TITLE, "", 5000))
     assert not wants_probe(seen, PLAIN, POLICY)
     assert judge(seen, before, POLICY).reason == reason
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Article 13 has been removed from the AI Act",
+        "Artikel 17 wurde entfernt",
+        "El artículo 28 ha sido eliminado",
+    ],
+)
+def test_an_article_of_a_law_that_was_removed_is_no_page(title):
+    assert found(look(f"<title>{title}</title><h1>{title}</h1><p>{SENTENCE * 5}")).verdict is OK
+    gone = "Article 48213 has been removed"
+    assert found(look(f"<title>{gone}</title><h1>{gone}</h1>")).strength is STRONG

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from archiver.checking.encodings import as_utf8
 from archiver.checking.fingerprints import fingerprint
 from archiver.checking.markup import PARSED, Cut, as_text, cut_hidden, main_text
 from archiver.checking.page import (
@@ -19,7 +20,6 @@ from archiver.checking.page import (
     LONGEST_TITLE,
     OPENING,
     TINY_BODY,
-    as_utf8,
     kind_of,
     read_html,
     read_page,

@@ -16,7 +16,7 @@ from archiver.checking.signs import (
     SUSPENDED,
 )
 from archiver.model import Finding, Observation, PageFacts, Strength, Verdict
-from archiver.urls import grouping_key, is_home, slug_words
+from archiver.urls import grouping_key, host_of, is_home, slug_words
 
 _STORED_OPENING = 300
 # A specification explains the words that a not-found page uses.
@@ -209,6 +209,13 @@ class Case:
         return tuple(titles.distinct((page.title, page.open_graph_title, *page.headings, *below)))
 
     @cached_property
+    def has_doubtful_heading(self) -> bool:
+        """Say whether a heading may speak of a missing page; a site may be called 404, too."""
+        found = filter(None, map(phrases.doubtful_segment, self.heading_texts))
+        is_named_so = "404" in host_of(self.cited)
+        return any(not (is_named_so and "404" in segment) for segment in found)
+
+    @cached_property
     def opening_says_not_found(self) -> bool:
         return self.is_small and phrases.sentence_in(self.opening) is not None
 
@@ -220,7 +227,7 @@ class Case:
         page speaks of scripts, subscriptions or logins: then something else is behind it.
         """
         texts = self.heading_texts
-        if any(map(phrases.sure_segment, texts)) or any(map(phrases.doubtful_segment, texts)):
+        if any(map(phrases.sure_segment, texts)) or self.has_doubtful_heading:
             return True
         if phrases.sentence_in(self.page.opening) is not None:
             return True

@@ -105,6 +105,28 @@ MAINTENANCE_TITLES = frozenset(
 MAINTENANCE_TEXT = re.compile(
     r"scheduled maintenance|under maintenance|down for maintenance|maintenance mode"
 )
+# A site in trouble, or at work on itself, in the free wording of headings and in the languages
+# cited most [judgement]. It only ever takes weight from an accusation, so wide is right.
+_TROUBLE = re.compile(
+    "|".join(
+        (
+            r"\bmaintenance\b|\bdowntime\b|temporar\w+ (?:\w+ )?(?:unavailable|down|closed)",
+            r"back (?:soon|shortly)|be right back|(?:service|site|system)s? unavailable",
+            r"(?:experiencing|having) (?:\w+ )?(?:problems|difficulties|issues)|try again later",
+            r"wartung\w*|gleich wieder|bald wieder|vorubergehend|momentan nicht",
+            r"temporairement|de retour|mantenimiento|temporalmente|volvemos|manutenzione",
+            r"temporaneamente|torniamo|manutencao|temporariamente|voltamos|onderhoud|tijdelijk",
+            r"underhall\w*|vedligehold\w*|vedlikehold\w*|tillfallig\w*|midlertidig\w*|huolto\w*",
+            r"przerwa techniczna|prace (?:konserwacyjne|techniczne|serwisowe)|chwilowo|udrzb\w+",
+            r"karbantart\w+|gecici olarak|mentenanta|συντηρηση\w*|bao tri|pemeliharaan",
+            r"техническ\w+ (?:работ\w*|обслуживан\w*)|технічн\w+ робот\w*|временно|тимчасово",
+            *map(
+                fold,
+                ("メンテナンス", "维护", "維護", "점검", "صيانة", "תחזוקה", "bakım"),
+            ),
+        )
+    )
+)
 
 # A hoster's word for a customer who has not paid, in many languages: what, and what became of it.
 _ACCOUNT = (
@@ -129,3 +151,8 @@ _LONGEST_NOTICE = 90
 def tells_suspension(heading: str) -> bool:
     """Say whether a short heading tells that a hoster has suspended the site."""
     return len(heading) <= _LONGEST_NOTICE and _SUSPENDED.search(fold(heading)) is not None
+
+
+def tells_trouble(heading: str) -> bool:
+    """Say whether a short heading tells of maintenance or of a trouble that passes."""
+    return len(heading) <= _LONGEST_NOTICE and _TROUBLE.search(fold(heading)) is not None

@@ -314,25 +314,21 @@ SENTENCES = (
     "went wrong or the page|broken link|dead link|lien (?:brise|casse|mort)|toter link|"
     "este enlace puede estar roto|defekter link"
 )
-# Words that tell of an end or an error; enough only beside an equal sibling.
+# Words that tell of an end; enough only beside an equal sibling. Words of an error or an apology
+# are none: applications carry them in the shell they give every address (`An unhandled error has
+# occurred. Reload`), and a site in trouble answers everything with them. Nor are those that another
+# language has for something else: `archivé`, German `leer` (Spanish: to read), Swedish `tom`.
 ENDINGS = (
     "404|410|no longer|expired|unpublished|removed|deleted|withdrawn|closed|ended|discontinued|"
-    "retired|gone|missing|empty|lost|wrong turn|dead end|nothing|error|invalid|unknown|oops|"
-    "not allowed|not in our database|not exist|broken|sorry|taken down|"
-    "dépublié*|supprimé*|retiré*|expiré*|périmé*|erreur|archivé*|vide|désolé*|indisponible|"
-    "abgelaufen*|gelöscht*|entfernt*|beendet|ungültig*|fehler|leer|leider|depubliziert|"
-    "eliminad*|retirad*|caducad*|finalizad*|borrad*|vencid*|erróne*|vací*|lo sentimos|"
-    "removid*|excluíd*|expirad*|encerrad*|erro|inválid*|não permitid*|desculpe|vazi*|"
-    "rimoss*|scadut*|eliminat*|cancellat*|chius*|errore|vuot*|spiacenti|non valid*|"
-    "verwijderd|verlopen|gesloten|fout|leeg|helaas|borttagen|raderad|tom|tomt|utgått*|fel|"
-    "slettet|utløpt|udløbet|fjernet|feil|fejl|beklager|poistettu|vanhentunut|virhe|tyhjä|"
-    "usunięt*|wygas*|zakończon*|błąd|pust*|niestety|nieaktualn*|zrušen*|smazán*|chyba|vypršel*|"
-    "удален*|истек*|закрыт*|снят*|ошибк*|пуст*|недоступн*|видален*|помилк*|"
-    "silin*|kaldırıl*|süresi dol*|hata|boş|geçersiz|törölt*|lejárt|hiba|üres|sajnos|șters*|"
-    "expirat*|eroare|σφάλμα|διαγράφ*|έληξε|dihapus|kedaluwarsa|kesalahan|maaf|đã xóa|hết hạn|lỗi|"
-    "حذف*|محذوف*|انتهت|خطأ|خطا|منقضی|عذرا|הוסר*|נמחק*|שגיאה|פג תוקף|हटा*|त्रुटि|মুছে|ত্রুটি"
+    "retired|gone|missing|empty|no such|wrong turn|dead end|not allowed|not in our database|"
+    "not exist|broken|taken down|dépublié*|supprimé*|retiré*|expiré*|périmé*|vide|"
+    "indisponible|abgelaufen*|gelöscht*|entfernt*|beendet|depubliziert|eliminad*|retirad*|"
+    "caducad*|finalizad*|borrad*|vencid*|vací*|removid*|excluíd*|expirad*|encerrad*|"
+    "não permitid*|vazi*|rimoss*|scadut*|eliminat*|cancellat*|chius*|vuot*|verwijderd|verlopen|"
+    "gesloten|leeg|borttagen|raderad|tomt|utgått*|slettet|utløpt|udløbet|fjernet|"
+    "poistettu|vanhentunut|tyhjä|usunięt*|wygas*|zakończon*|pust*|nieaktualn*|zrušen*|smazán*|"
+    "vypršel*|удален*|истек*|закрыт*|снят*|пуст*|недоступн*|видален*|silin*|kaldırıl*|"
+    "süresi dol*|boş|törölt*|lejárt|üres|șters*|expirat*|διαγράφ*|έληξε|dihapus|kedaluwarsa|"
+    "đã xóa|hết hạn|حذف*|محذوف*|انتهت|منقضی|הוסר*|נמחק*|פג תוקף|हटा*|মুছে"
 )
-DENSE_ENDINGS = (
-    "删除|下架|过期|失效|错误|抱歉|刪除|過期|錯誤|削除|終了|期限切れ|エラー|申し訳|삭제|만료|종료|오류|"
-    "죄송|ลบ|หมดอายุ|ข้อผิดพลาด|ขออภัย"
-)
+DENSE_ENDINGS = "删除|下架|过期|失效|刪除|過期|削除|終了|期限切れ|삭제|만료|종료|ลบ|หมดอายุ"

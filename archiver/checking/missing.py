@@ -36,6 +36,23 @@ _SENTENCE_WORDS = frozenset(
     "mistyped typed check looks requested server couldn can page results wrong broken dead lien "
     "toter enlace defekter reached".split()
 )
+# "Not available in English": the page is there in another language [judgement: common wording].
+_IN_A_LANGUAGE = re.compile(
+    r" (?:in|auf|en|em|i|pa|w|ve|na|на|по|in het|op) (?:(?:your|this|that|the|ihrer|dieser|deiner"
+    r"|cette|votre|tu|su|este|questa|sua|deze|uw|jouw|twoim|tym|\w+ed) ){0,2}"
+    r"(?:language|sprache|langue|idioma|lingua|taal|sprak\w*|jezyku|jazyce|языке|мові"
+    r"|english|englisch\w*|anglais|ingles\w*|engels|engelsk\w*|angielsk\w*|английск\w*"
+    r"|german|deutsch\w*|allemand|aleman|tedesco|duits|tysk\w*|niemieck\w*|немецк\w*"
+    r"|french|francais|franzosisch\w*|frances\w*|frans|fransk\w*|francusk\w*|французск\w*"
+    r"|spanish|espanol|spanisch\w*|espagnol|spagnolo|italian\w*|italienisch\w*|dutch|nederlands"
+    r"|portugues\w*|polsk\w*|russian|русск\w*|українськ\w*|chinese|japanese|arabic)\b"
+)
+# "Article 13 has been removed": of a law, not of a site. Longer numbers are those of pages.
+_OF_A_LAW = re.compile(
+    r"\b(?:article|artikel|artikelen|articulo|artigo|articolo|art|статья|стать\w+|artykul|clanek|madde)"
+    r" (?!404|410)\d{1,3}\b"
+)
+_STAND_BETWEEN = frozenset({"", " yet", " online", " here"})
 _DENSE_LETTER = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u9fff]")
 
 
@@ -158,9 +175,18 @@ def tells_missing(text: str) -> str | None:
 
 def _search(folded: str) -> str | None:
     for pattern in _grammar().rows_for(folded):
-        if match := pattern.search(folded):
+        match = pattern.search(folded)
+        if match and not (_lacks_translation(folded, match) or _OF_A_LAW.search(match[0])):
             return match[0]
     return None
+
+
+def _lacks_translation(folded: str, denial: re.Match[str]) -> bool:
+    """Say whether a denial names a language, or one follows it at once."""
+    if _IN_A_LANGUAGE.search(denial[0]):
+        return True
+    follows = _IN_A_LANGUAGE.search(folded, denial.end())
+    return follows is not None and folded[denial.end() : follows.start()] in _STAND_BETWEEN
 
 
 def tells_denial(text: str) -> bool:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from functools import lru_cache
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from archiver.checking.encodings import as_utf8
 from archiver.checking.fingerprints import fingerprint
 from archiver.checking.markup import PARSED, Cut, as_text, bounded, cut_hidden, main_text
 from archiver.checking.signs import markup_signs
@@ -42,20 +42,6 @@ _TEXT_TYPES = (
     *("text/plain", "application/json", "text/csv", "text/markdown", "text/xml"),
     *("application/xml", "application/rss", "application/atom", "application/ld+json"),
 )
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-# White space that two parts of a pattern could share would be tried in every division.
-_CHARSET = re.compile(r"charset\s*=\s*(?:[\"']\s*)?([\w.:\-]{1,40})", re.I)
-_META_CHARSET = re.compile(rb"<meta[^<>]{0,200}?charset\s*=\s*(?:[\"']\s*)?([\w.:\-]{1,40})", re.I)
-# Python knows them, browsers do not (WHATWG Encoding): names of hosts and literals in a program.
-# Half a megabyte of "punycode" takes minutes to decode.
-_NO_PAGE_ENCODINGS = frozenset(
-    {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
-)
-
 _CONTENT = re.compile(r"<(?:html|head|body|title|div|p|h1|meta|table|!doctype)\b", re.I)
 
 _LD_HEADLINE = re.compile(r'"headline"\s*:\s*"((?:[^"\\]|\\.){1,400})"')
@@ -67,6 +53,11 @@ _SCRIPTED_MOVE = re.compile(
     r"(?:window\.|document\.|top\.|self\.)?location(?:\.href)?\s*=\s*[\"']([^\"'\s]{1,2000})[\"']"
     r"|location\.(?:replace|assign)\(\s*[\"']([^\"'\s]{1,2000})[\"']",
 )
+# Where a script runs by itself, and what in it waits for a reader or for a browser of some kind.
+_RUN_AT_ONCE = re.compile(
+    r"<script\b[^<>]*>(.*?)</script|\bonload\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I | re.S
+)
+_WAITS = re.compile(r"\bif\s*\(|click|confirm\(|submit|key(?:down|up|press)", re.I)
 # A refresh later than this is no redirect but a page that renews itself.
 _REFRESH_SECONDS = 5.0
 TINY_BODY = 2000
@@ -82,8 +73,7 @@ def read_page(
 ) -> PageFacts:
     """Return what a page says of itself; total, and bounded in time for any input.
 
-    `truncated` says that `body` is not the whole body. Encoding: BOM, then `content_type`, then
-    `<meta>`, then UTF-8, then Windows-1252 (reference checking §5.1, row 70).
+    `truncated` says that `body` is not the whole body. For its encoding see `encodings.as_utf8`.
     """
     if not body.strip(b" \t\r\n\0"):
         return PageFacts(kind="empty", truncated=truncated)
@@ -114,55 +104,6 @@ def kind_of(body: bytes, content_type: str) -> str:
     return "html" if looks_html or b"<" in head else "text"
 
 
-def as_utf8(body: bytes, content_type: str) -> bytes:
-    """Return a body in UTF-8, most often as it came; see `read_page` for how its encoding is found.
-
-    What claims or seems to be UTF-8 is not mended: `markup.as_text` marks what is none.
-    """
-    for mark, encoding in _BOMS:
-        if body.startswith(mark):
-            rest = body[len(mark) :]
-            return rest if encoding == "utf-8" else _encoded(rest.decode(encoding, "replace"))
-    name = _declared_charset(content_type)
-    if not name and (meta := _META_CHARSET.search(body, 0, 4096)):
-        name = meta[1].decode("ascii", "replace")
-    if name.lower() not in ("", "utf-8", "utf8") and (text := _decode_as(body, name)) is not None:
-        return _encoded(text)
-    if name or body.isascii():
-        return body
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError as fault:
-        # A cut does not make a page Windows-1252.
-        if fault.start <= len(body) - 4:
-            return _encoded(body.decode("cp1252", "replace"))
-    return body
-
-
-@lru_cache(maxsize=256)
-def _declared_charset(content_type: str) -> str:
-    declared = _CHARSET.search(content_type)
-    return declared[1] if declared else ""
-
-
-def _encoded(text: str) -> bytes:
-    # Some encodings can spell half a character, which UTF-8 has no bytes for.
-    return text.encode("utf-8", "replace")
-
-
-def _decode_as(body: bytes, name: str) -> str | None:
-    """Decode by a name a stranger chose: only real text encodings, never an error."""
-    try:
-        encoding = codecs.lookup(name)
-        if not encoding._is_text_encoding or encoding.name in _NO_PAGE_ENCODINGS:
-            return None
-        # Pages that say latin-1 mean Windows-1252 (WHATWG Encoding).
-        real = "cp1252" if encoding.name in ("iso8859-1", "ascii") else encoding.name
-        return body.decode(real, "replace")
-    except (LookupError, ValueError):
-        return None
-
-
 def _read_text(text: str, truncated: bool) -> PageFacts:
     words = " ".join(text[: 4 * PARSED].split())
     first = text.lstrip().partition("\n")[0].strip()
@@ -184,6 +125,8 @@ def read_html(body: bytes, cut: Cut, *, truncated: bool) -> PageFacts:
     markup, complete = bounded(cut)
     missing = truncated or not complete
     tree = LexborHTMLParser(markup)
+    if _drop_unsaid(tree):
+        markup = tree.html or ""
     meta = _read_meta(tree)
     title = tree.css_first("title")
     headings, subheadings = _read_headings(tree)
@@ -217,6 +160,32 @@ def read_html(body: bytes, cut: Cut, *, truncated: bool) -> PageFacts:
         truncated=missing,
         refresh_url=_refresh_target(meta, body, words),
     )
+
+
+# What a script may show later: applications carry their own "not found" along, hidden.
+_UNSAID = (
+    '[hidden],[style*="display:none" i],[style*="display: none" i],'
+    "[ng-show],[ng-if],[v-if],[v-show],[x-show]"
+)
+# More text than a message has; and of so many hidden parts only the first are looked at.
+_LONGEST_MESSAGE = 300
+_MOST_UNSAID = 60
+
+
+def _drop_unsaid(tree: LexborHTMLParser) -> bool:
+    """Drop short hidden messages, which accuse nobody; say whether there were any.
+
+    Longer hidden parts stay: some sites show the whole page only when their scripts have run.
+    """
+    body = tree.body
+    nodes = body.css(_UNSAID)[:_MOST_UNSAID] if body is not None else []
+    dropped = False
+    # Inner ones first: what lies in a dropped part cannot be asked any more.
+    for node in reversed(nodes):
+        if node.tag not in ("html", "body") and len(node.text(separator=" ")) <= _LONGEST_MESSAGE:
+            node.decompose()
+            dropped = True
+    return dropped
 
 
 def _clean(node: LexborNode | None, limit: int) -> str:
@@ -287,8 +256,16 @@ def _refresh_target(meta: dict[str, str], body: bytes, words: str) -> str:
         return refresh[2]
     if len(body) >= TINY_BODY or len(words) >= 200:
         return ""
-    move = _SCRIPTED_MOVE.search(as_text(body))
-    return (move[1] or move[2]) if move else ""
+    return _scripted_target(as_text(body))
+
+
+def _scripted_target(markup: str) -> str:
+    for run in _RUN_AT_ONCE.finditer(markup):
+        script = run[1] or run[2] or run[3] or ""
+        move = _SCRIPTED_MOVE.search(script)
+        if move and not _WAITS.search(script):
+            return move[1] or move[2] or ""
+    return ""
 
 
 def _seconds(text: str) -> float:

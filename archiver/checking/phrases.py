@@ -129,8 +129,18 @@ def sentence_in(text: str) -> str | None:
 
 @lru_cache(maxsize=256)
 def speaks_of_missing(title: str) -> bool:
-    """Say whether a cited title itself speaks of missing pages."""
-    return "404" in title or bool(sentence_in(title) or sure_segment(title))
+    """Say whether a cited title itself speaks of missing pages, or is as short as they are.
+
+    Works are called `Gone`, `Lost`, `Removed`: as a heading that is their title.
+    """
+    return "404" in title or bool(
+        sentence_in(title) or sure_segment(title) or doubtful_segment(_without_brackets(title))
+    )
+
+
+def _without_brackets(title: str) -> str:
+    """Return a title without what is explained behind it: `Lost (2018)`."""
+    return re.sub(r"\([^()]*\)|\[[^\[\]]*\]", " ", title)
 
 
 def has_segment(text: str, phrases: frozenset[str]) -> bool:

@@ -56,14 +56,29 @@ FOR_SALE_PLACES: tuple[tuple[str, str], ...] = (
 # Answer 200 or 400 for anything to strangers (reference checking §4.2, `ambiguous-host`).
 AMBIGUOUS_HOSTS = ("x.com", "twitter.com", "facebook.com", "instagram.com")
 
+# Reference checking §4.2, and what products call theirs: Rails' `sign_in`, WordPress' `wp-login`,
+# ASP.NET's `logon.aspx` [judgement]. Without extension, `_` as `-`.
 _LOGIN_SEGMENTS = frozenset(
-    {"login", "signin", "sign-in", "log-in", "sso", "idp", "saml", "cas", "auth", "oauth2"}
+    {
+        *("login", "signin", "sign-in", "log-in", "sso", "idp", "saml", "cas", "auth", "oauth2"),
+        *("oauth", "wp-login", "logon", "log-on", "authorize", "authenticate", "authentication"),
+    }
+)
+# Walls of a site's own that ask for consent or an age [judgement: common names].
+_CONSENT_SEGMENTS = frozenset(
+    {
+        *("consent", "cookie-consent", "gdpr-consent", "privacy-consent", "cookiewall"),
+        *("cookie-wall", "privacy-wall", "privacy-gate", "zustimmung", "consentement"),
+        *("age-gate", "agegate", "age-verification", "age-check"),
+    }
 )
 _RETURN_KEYS = frozenset(
     {
         *("next", "return_to", "returnto", "returnurl", "return_url", "redirect_uri", "redirect"),
         *("redirect_url", "redirecturl", "continue", "target", "service", "relaystate", "dest"),
         *("destination", "from", "origin", "goto", "back", "backurl", "returnuri", "r", "url"),
+        *("redirect_to", "redirectto", "next_url", "nexturl", "returnpath", "return_path", "ru"),
+        *("callbackurl", "callback_url", "original_url", "originalurl", "success_url", "wreply"),
     }
 )
 _ROBOT_PATHS = re.compile(
@@ -106,13 +121,13 @@ def is_login(cited: str, final: str) -> bool:
     """Say whether we were sent to a login: a known one, or one that remembers the cited URL."""
     if is_at(final, LOGIN_PLACES):
         return not is_at(cited, LOGIN_PLACES)
-    gained = _segments(final) - _segments(cited)
-    if not _LOGIN_SEGMENTS.isdisjoint(gained):
+    if not _LOGIN_SEGMENTS.isdisjoint(_names(final) - _names(cited)):
         return True
     host_label = host_of(final).partition(".")[0]
     if host_label in _LOGIN_SEGMENTS and host_of(cited) != host_of(final):
         return True
-    return remembers(cited, final)
+    # Not-found pages remember what was asked for, too.
+    return remembers(cited, final) and not says_not_found(cited, final)
 
 
 def remembers(cited: str, final: str) -> bool:
@@ -127,13 +142,14 @@ def remembers(cited: str, final: str) -> bool:
     return False
 
 
-def is_consent(final: str) -> bool:
+def is_consent(cited: str, final: str) -> bool:
     """Say whether we were sent to a consent page."""
     host = host_of(final)
     return (
         is_at(final, CONSENT_PLACES)
         or host.startswith(("guce.", "consent."))
         or "collectConsent" in final
+        or not _CONSENT_SEGMENTS.isdisjoint(_names(final) - _names(cited))
     )
 
 
@@ -145,10 +161,13 @@ def is_robot_page(cited: str, final: str) -> bool:
 
 def is_for_sale(cited: str, final: str) -> bool:
     """Say whether we were sent to a market for domains (class A)."""
-    if is_at(final, FOR_SALE_PLACES) and not is_at(cited, FOR_SALE_PLACES):
-        return True
-    host = host_of(final)
-    return bool(_WW_HOST.match(host)) and site_of(host) == site_of(host_of(cited))
+    return is_at(final, FOR_SALE_PLACES) and not is_at(cited, FOR_SALE_PLACES)
+
+
+def is_numbered_host(cited: str, final: str) -> bool:
+    """Say whether we were sent to `ww1.` … `ww99.` of the cited domain, as parking services do."""
+    host, before = host_of(final), host_of(cited)
+    return bool(_WW_HOST.match(host)) and host != before and site_of(host) == site_of(before)
 
 
 def says_not_found(cited: str, final: str) -> bool:
@@ -165,6 +184,10 @@ def _stems(path: str) -> set[str]:
     return {
         re.sub(r"\.[A-Za-z]{2,5}$", "", unquote(segment)) for segment in path.split("/") if segment
     }
+
+
+def _names(url: str) -> set[str]:
+    return {stem.lower().replace("_", "-") for stem in _stems(urlsplit(url).path)}
 
 
 def _segments(url: str) -> set[str]:

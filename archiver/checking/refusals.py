@@ -63,24 +63,34 @@ def challenge(case: Case) -> Finding | None:
 
 def _looks_like_challenge(case: Case) -> bool:
     signs = case.page.signs
-    if case.status in (404, 410) or case.is_suspended:
+    if case.is_suspended or (_is_gone_status(case) and _heading_says_not_found(case)):
         return False
     named = (case.is_small or not case.is_good_status) and (
         phrases.has_segment(case.page.title, walls.CHALLENGE_TITLES)
         or (
             case.status not in _REFUSED
+            and not _is_gone_status(case)
             and phrases.has_segment(case.page.title, walls.STATUS_TITLES)
         )
     )
     if CHALLENGE in signs or named:
         return True
-    if CHALLENGE_TRACE not in signs:
+    # A not-found page may carry a widget; beside its status only what no other page has is a wall.
+    if CHALLENGE_TRACE not in signs or _is_gone_status(case):
         return False
     if not case.is_good_status:
         return True
     # A widget stands on many good short pages, and on not-found pages with a form: only a page
     # with nothing else to say is a wall.
     return case.is_short and not case.page.is_article and _has_little_to_say(case)
+
+
+def _is_gone_status(case: Case) -> bool:
+    return case.status in (404, 410)
+
+
+def _heading_says_not_found(case: Case) -> bool:
+    return case.has_doubtful_heading or any(map(phrases.sure_segment, case.heading_texts))
 
 
 def _has_little_to_say(case: Case) -> bool:
@@ -94,16 +104,27 @@ def refused_status(case: Case) -> Finding | None:
 
 
 def walled_redirect(case: Case) -> Finding | None:
-    if not case.went_elsewhere or case.status in (404, 410):
+    if not case.went_elsewhere:
         return None
+    if _is_gone_status(case):
+        return _gone_behind_a_wall(case)
     if case.is_good_status and case.is_same_document:
         return None
-    if places.is_consent(case.final):
+    if places.is_consent(case.cited, case.final):
         return case.blocked("consent-wall")
     if places.is_login(case.cited, case.final):
         return case.blocked("login-wall")
     if places.is_robot_page(case.cited, case.final):
         return case.blocked("challenge")
+    return None
+
+
+def _gone_behind_a_wall(case: Case) -> Finding | None:
+    """Judge a 404 of somebody who only stands before sites: it is none of the document."""
+    if places.is_at(case.final, places.CONSENT_PLACES):
+        return case.blocked("consent-wall")
+    if places.is_at(case.final, places.LOGIN_PLACES) and places.is_login(case.cited, case.final):
+        return case.blocked("login-wall")
     return None
 
 
@@ -123,9 +144,20 @@ def walled_page(case: Case) -> Finding | None:
 def _named_wall(case: Case, headings: list[str]) -> str | None:
     if any(map(walls.is_proxy_error, headings)):
         return "refusal-page"
-    if any(walls.REGION.search(fold(text)) for text in (*case.heading_texts, case.opening)):
+    if _names_region(case):
         return "region-locked"
     return "consent-wall" if any(map(walls.tells_age_gate, headings)) else None
+
+
+def _names_region(case: Case) -> bool:
+    """Say whether a page is missing for readers of some places only."""
+    texts = (*case.heading_texts, case.opening)
+    if any(walls.REGION.search(fold(text)) for text in texts):
+        return True
+    # A site for many countries may also ask where the reader of its not-found page lives.
+    if any(phrases.sure_segment(text) and not walls.names_place(text) for text in texts[:-1]):
+        return False
+    return any(walls.names_place(text) and phrases.sentence_in(text) for text in texts)
 
 
 def _plain_wall(case: Case, headings: list[str]) -> str | None:
@@ -135,6 +167,8 @@ def _plain_wall(case: Case, headings: list[str]) -> str | None:
         return "login-wall"
     if any(map(walls.tells_refusal, headings)):
         return "refusal-page"
+    if walls.tells_members_only(case.opening) and case.is_tiny:
+        return "login-wall"
     if case.opening_says_not_found:
         return None
     if PASSWORD_FORM in case.page.signs and case.is_tiny:

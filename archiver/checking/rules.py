@@ -200,8 +200,18 @@ def _soft_404(case: Case) -> Finding | None:
     found = charge(case, signs)
     if found is None:
         return None
+    if found.is_strong and _says_trouble(case, found.reason):
+        return replace(case.bad("maintenance"), signs=found.names)
     strength = STRONG if found.is_strong else NONE
     return replace(case.bad(found.reason, strength), signs=found.names)
+
+
+def _says_trouble(case: Case, reason: str) -> bool:
+    """Say whether a small page names a trouble that passes, where it says nothing of an end."""
+    texts = (case.page.title, *case.page.headings)
+    if reason == "parked" or not case.is_small or any(map(phrases.sure_segment, texts)):
+        return False
+    return any(map(hosting.tells_trouble, texts))
 
 
 def _shell(case: Case) -> Finding | None:

@@ -34,12 +34,15 @@ class Sign:
 def _parked(case: Case) -> Iterator[Sign]:
     if PARKING in case.page.signs or places.is_for_sale(case.cited, case.final):
         yield Sign("parked", "parked", is_double=True)
+    small = case.page.text_length < case.policy.parking_text and not case.page.is_article
+    if small and places.is_numbered_host(case.cited, case.final):
+        # Living sites have such hosts too (ww2.arb.ca.gov, ww2.kqed.org): no proof alone.
+        yield Sign("parked", "parked")
     for_sale = any(
         phrases.has_segment(text, hosting.FOR_SALE_TITLES) for text in case.heading_texts
     )
     if for_sale:
         yield Sign("parked", "parked-title")
-    small = case.page.text_length < case.policy.parking_text and not case.page.is_article
     if small and hosting.FOR_SALE_TEXT.search(fold(case.opening)):
         yield Sign("parked", "parked-text", accuses=for_sale)
 
@@ -89,7 +92,7 @@ def _heading(case: Case) -> Iterator[Sign]:
         yield Sign("soft-404-heading", "said")
     elif case.opening_says_not_found and not case.page.is_article:
         yield Sign("soft-404-text", "said", is_text=True)
-    elif any(map(phrases.doubtful_segment, case.heading_texts)):
+    elif case.has_doubtful_heading:
         yield Sign("soft-404-title", "said", accuses=False)
     elif any(map(phrases.vague_segment, case.heading_texts)):
         yield Sign("soft-404-title", "vague", accuses=False)

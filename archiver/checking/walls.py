@@ -58,6 +58,33 @@ REGION = re.compile(
         )
     )
 )
+# "In your country", by one row a language: what is missing there is there for others
+# [judgement: common wording].
+_YOUR_PLACE = re.compile(
+    "|".join(
+        (
+            r"(?:in|for|from|to|at) your (?:\w+ )?(?:country|region|location|territory|area|state)",
+            r"(?:in|fur|aus|an) (?:ihre|deine)[mrs]? (?:\w+ )?(?:land|region|standort|gebiet)",
+            r"(?:dans|depuis|pour) votre (?:\w+ )?(?:pays|region|territoire|zone|localisation)",
+            r"(?:en|desde|para) (?:tu|su) (?:\w+ )?(?:pais|region|ubicacion|zona|territorio)",
+            r"\b(?:no|na|em|para) (?:o |a )?(?:seu|sua|teu|tua) (?:pais|regiao|localizacao|area)",
+            r"(?:nel|nella|dal|dalla) (?:tu[oa]|su[oa]|vostr[oa]) (?:paese|regione|zona|area)",
+            r"(?:in|voor|vanuit) (?:uw|je|jouw) (?:land|regio|locatie|gebied)",
+            r"\b(?:i|for|fran|fra) (?:ditt|ert|dit|din|jeres|deres) (?:land|region|omrade)",
+            r"w (?:twoim|twojej|panstwa) (?:kraju|regionie|lokalizacji)",
+            r"\bve? (?:vas\w+|tve\w*) (?:zemi|regionu|oblasti|krajine|regione)",
+            r"orszag(?:od|a)ban|regio(?:d|ja)ban|in (?:tara|regiunea) (?:ta|dvs|dumneavoastra)",
+            r"(?:ulke|bolge|konum)(?:niz|nuz|n)(?:de|da)\b|maassa(?:si|nne)|aluee?lla(?:si|nne)",
+            r"(?:в|для) ваш\w+ (?:стран\w+|регион\w+|местоположен\w+|территори\w+)",
+            r"[ву] ваш\w+ (?:краіні|регіоні)|(?:quoc gia|khu vuc) cua (?:ban|quy khach)",
+            r"di (?:negara|wilayah|lokasi|daerah|kawasan) (?:anda|kamu)",
+            *map(fold, ("στη χώρα σας", "στην περιοχή σας", "في بلدك", "في منطقتك", "במדינתך")),
+            *map(fold, ("במדינה שלך", "באזורך", "در کشور شما", "お住まいの", "您所在", "你所在")),
+            *map(fold, ("您的国家", "您的地区", "您的國家", "您的地區", "현재 국가", "현재 지역")),
+            *map(fold, ("귀하의 국가", "해당 국가", "해당 지역", "ในประเทศของคุณ")),
+        )
+    )
+)
 LOGIN_TITLES = frozenset(
     map(
         fold,
@@ -70,6 +97,23 @@ LOGIN_TITLES = frozenset(
     )
 )
 
+# A page for members says so in the words of a not-found page: "the page you are trying to view …"
+# [judgement: common wording].
+_MEMBERS = re.compile(
+    "|".join(
+        (
+            r"(?:restricted|available|reserved|accessible) (?:\w+ )?(?:to|for) (?:\w+ ){0,2}"
+            r"(?:members|subscribers|registered|logged in|authori[sz]ed|employees|customers)",
+            r"requires? (?:an? |you to )?(?:\w+ )?(?:log ?in|sign ?in|password|subscription|account"
+            r"|authentication|registration)|(?:log|sign) ?in to (?:continue|view|access|see|read)",
+            r"(?:must|need to|have to) (?:be )?(?:log|sign)(?:ged|ned)? ?in",
+            r"(?:members|subscribers) only|nur fur (?:mitglieder|abonnenten|angemeldete)",
+            r"(?:reserve|reservee|reservad[oa]|riservat[oa])s? "
+            r"(?:aux?|a|para|agli|ai) (?:\w+ )?(?:abonnes|membres|suscriptores|socios|assinantes"
+            r"|abbonati|soci)",
+        )
+    )
+)
 # What a refusal says on a short page, wherever it stands; [judgement: common wording].
 _REFUSAL = re.compile(
     "|".join(
@@ -146,6 +190,16 @@ def tells_refusal(text: str) -> bool:
     """Say whether a short text says that access is refused."""
     folded = fold(text)
     return bool(_REFUSAL.search(folded) or _REFUSAL_DENSE.search(folded))
+
+
+def names_place(text: str) -> bool:
+    """Say whether a text speaks of the place its reader is in."""
+    return _YOUR_PLACE.search(fold(text)) is not None
+
+
+def tells_members_only(text: str) -> bool:
+    """Say whether a short text says that a page is for members, or wants a login."""
+    return _MEMBERS.search(fold(text)) is not None
 
 
 def tells_age_gate(text: str) -> bool:

@@ -84,6 +84,24 @@ def test_the_encoding_is_found_by_bom_header_meta_and_trial(body, content_type):
     assert read(body, content_type).title == "Grüße €"
 
 
+@pytest.mark.parametrize(
+    ("name", "encoding", "title"),
+    [
+        ("gb2312", "gbk", "朱镕基总理谈互联网"),
+        ("Shift_JIS", "cp932", "規制①の報告書"),
+        ("x-sjis", "cp932", "人工知能の規制"),
+        ("windows-31j", "cp932", "人工知能の規制"),
+        ("euc-kr", "cp949", "똠방각하 보고서"),
+        ("iso-8859-9", "cp1254", "Yapay zekâ “yasası”"),
+    ],
+)
+def test_an_encoding_is_what_browsers_mean_by_its_name(name, encoding, title):
+    body = f"<title>{title}</title>".encode(encoding)
+    for declared in (f"text/html; charset={name}", "text/html"):
+        meta = f"<meta charset={name}>".encode() if declared == "text/html" else b""
+        assert read_page(meta + body, declared, truncated=False).title == title
+
+
 def test_a_title_in_a_drawing_is_none_and_the_first_of_several_counts():
     assert read("<svg><title>no</title></svg><title>yes</title><title>no</title>").title == "yes"
     assert len(read(f"<title>{'x' * 5000}</title>").title) == 1000
@@ -110,6 +128,12 @@ def test_an_unclosed_script_or_comment_hides_the_rest_and_an_unclosed_svg_does_n
         ("<script>window.location.href='/lander'</script>", "/lander"),
         ("<script>location.replace('/lander')</script>", "/lander"),
         ("<p>" + "word " * 100 + "</p><script>location='/x'</script>", ""),
+        ("<body onload=\"location.href='/new'\">", "/new"),
+        ("<script>onload=function(){location.href='/lander'}</script>", "/lander"),
+        ("<h1>x</h1><button onclick=\"location.href='/'\">Back</button>", ""),
+        ("<script>b.addEventListener('click', () => { location.href = '/' })</script>", ""),
+        ("<script>if (top == self) location.href = '/index.html'</script>", ""),
+        ("<script>if (/iPhone/.test(agent)) { location.replace('https://m.x/') }</script>", ""),
     ],
 )
 def test_a_near_empty_page_tells_where_it_sends_its_reader(html, target):
@@ -125,6 +149,8 @@ def test_a_near_empty_page_tells_where_it_sends_its_reader(html, target):
         ('<section class="not-found">', "not-found-class"),
         ('<div class="template-404">', "not-found-class"),
         ('<main class="NotFound_page__x1">', "not-found-class"),
+        ('<div class="td-404-title">', "not-found-class"),
+        ('<div class="site-error-page-404">', "not-found-class"),
         ('<body class="cms-no-route cms-noroute-index">', "not-found-class"),
         ('<meta name="robots" content="noindex, follow">', "noindex"),
         ('<div class="noarticletext">', "empty-wiki-page"),
@@ -145,6 +171,13 @@ def test_markup_signs_are_named(html, sign):
         '<body class="postid-404">',
         '<li class="menu-item-404">',
         '<article class="post-404 tag-404">',
+        '<img class="size-full wp-image-404">',
+        '<article id="div-comment-404" class="comment-body">',
+        '<body class="elementor-page elementor-page-404">',
+        '<div class="elementor elementor-404">',
+        '<div class="attachment-404" id="post-404-content">',
+        '<p id="footnote-404">',
+        '<h2 id="section-404">',
         '<a class="link-404">',
         '<body class="page-id-404 single">',
         "<p>error404 not-found</p>",
@@ -152,6 +185,11 @@ def test_markup_signs_are_named(html, sign):
 )
 def test_a_number_404_in_an_identifier_is_no_sign(html):
     assert read(f"<title>x</title>{html}").signs == ()
+
+
+@pytest.mark.parametrize("name", ["image-not-found", "product-img-not-found", "search-not-found"])
+def test_a_part_of_a_page_that_is_not_found_is_no_sign(name):
+    assert read(f'<title>x</title><img class="{name}">').signs == ()
 
 
 def test_every_parking_row_passes_the_first_sieve():

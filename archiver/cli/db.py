@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -29,9 +30,8 @@ def migrate(application: Application) -> int:
         Store.open(path).close()
         application.say(f"Created the database {path}")
         return 0
-    database = connect(path)
-    pending = pending_migrations(database)
-    database.close()
+    with closing(connect(path)) as database:
+        pending = pending_migrations(database)
     Store.open(path).close()
     application.say(f"{path}: {', '.join(pending) if pending else 'nothing to migrate'}")
     return 0

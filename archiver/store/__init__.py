@@ -136,15 +136,18 @@ class Store:
     def copy_in_memory(cls, path: Path) -> Store:
         """Copy a database (or an empty one) into memory: what is written there is forgotten."""
         copy = connect(Path(":memory:"))
-        if not is_new(path):
-            # A log beside the file means that somebody works on it, or died: then join in.
-            at_rest = not path.with_name(path.name + "-wal").exists()
-            source = connect(path, read_only=True, at_rest=at_rest)
-            with closing(source):
-                copy_pages(source, copy)
-        # What is wrong with the copy is wrong with the file.
-        copy.path = path
-        migrate(copy, keeps_copy=False)
+        try:
+            if not is_new(path):
+                # A log beside the file means that somebody works on it, or died: then join in.
+                at_rest = not path.with_name(path.name + "-wal").exists()
+                with closing(connect(path, read_only=True, at_rest=at_rest)) as source:
+                    copy_pages(source, copy)
+            # What is wrong with the copy is wrong with the file.
+            copy.path = path
+            migrate(copy, keeps_copy=False)
+        except BaseException:
+            copy.close()
+            raise
         return cls(copy)
 
     def close(self) -> None:

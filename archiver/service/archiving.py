@@ -112,7 +112,7 @@ class Archiving:
                 before = done.anything
                 moved = await self._one_round(done, kinds)
                 if VERIFYING in kinds and not self._reads_wait(done):
-                    moved |= await self._playing.one_claim(done, self._situation)
+                    moved |= await self._one_claim(done)
                 progress.advance(done.anything - before)
                 if not moved and not await self._wait_for_pace(end, done.next_turn):
                     break
@@ -171,6 +171,17 @@ class Archiving:
         except Exception:
             log.exception("archive work ended in a mistake of the program", extra={"url": task.url})
             self.desk.store.archive.put_off(task.link_id, self.desk.clock.now() + _AFTER_A_MISTAKE)
+            return True
+
+    async def _one_claim(self, done: Done) -> bool:
+        """Check one claim; a mistake about one must not end the round either."""
+        try:
+            return await self._playing.one_claim(done, self._situation)
+        except ArchiverError:
+            raise
+        except Exception:
+            # It is noted as tried already, so others come first.
+            log.exception("checking a claim ended in a mistake of the program")
             return True
 
     async def _advance(self, task: ArchiveTask, done: Done, kinds: frozenset[str]) -> bool:

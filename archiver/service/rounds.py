@@ -182,7 +182,7 @@ class _Round:
             await self._wait()
             if self._ended:
                 return
-        await self._settle()
+        await self._settle_all()
         self._tell_trouble()
 
     async def work_through(self, links: Sequence[KnownLink]) -> None:
@@ -190,7 +190,7 @@ class _Round:
         self._start(links)
         while self._tasks and not self._ended:
             await self._wait()
-        await self._settle()
+        await self._settle_all()
         self._tell_trouble()
 
     @property
@@ -281,10 +281,9 @@ class _Round:
             raise self._trouble
 
     async def _settle(self) -> None:
+        """Settle one batch: what comes in meanwhile waits for the next, or commits become many."""
         batch, self._seen = self._seen[:BATCH], self._seen[BATCH:]
         self._since = time.monotonic()
-        if not batch:
-            return
         try:
             recorded = await self._record(batch)
         except CannotWork:
@@ -298,7 +297,9 @@ class _Round:
                 self.summary.findings[look.link.link_id] = look.finding
         self.summary.offline = self._checking.watch.offline
         self._advance(len(batch))
-        if self._seen and not self.summary.offline:
+
+    async def _settle_all(self) -> None:
+        while self._seen and not self.summary.offline:
             await self._settle()
 
     async def _record(self, batch: Sequence[Seen]) -> list[RecordedLook]:
@@ -324,8 +325,7 @@ class _Round:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         try:
-            if not self.summary.offline:
-                await self._settle()
+            await self._settle_all()
         finally:
             self._let_go(set(self._begun))
 

@@ -219,6 +219,17 @@ class Case:
     def opening_says_not_found(self) -> bool:
         return self.is_small and phrases.sentence_in(self.opening) is not None
 
+    @property
+    def says_nothing(self) -> bool:
+        """Say whether a page has no title, and no word but about scripts or cookies.
+
+        Such are the pages of guards that only run a script, for robots and readers alike; an
+        application has a title.
+        """
+        if self.page.title or self.page.kind != "html":
+            return False
+        return not self.page.text_length or (self.is_tiny and walls.draws_curtain(self.opening))
+
     @cached_property
     def visibly_says_not_found(self) -> bool:
         """Say whether a heading or the first 2,000 visible characters say "not found".
@@ -286,6 +297,8 @@ class Case:
     @cached_property
     def had_other_text(self) -> bool:
         """Say whether an earlier good look of this very URL saw another text."""
+        if self.says_nothing:
+            return False
         for look in (self.context.last_good, self.context.first_good):
             if look is None:
                 continue

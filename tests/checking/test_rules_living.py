@@ -322,3 +322,19 @@ def test_an_article_of_a_law_that_was_removed_is_no_page(title):
     assert found(look(f"<title>{title}</title><h1>{title}</h1><p>{SENTENCE * 5}")).verdict is OK
     gone = "Article 48213 has been removed"
     assert found(look(f"<title>{gone}</title><h1>{gone}</h1>")).strength is STRONG
+
+
+@pytest.mark.parametrize(
+    "guard",
+    [
+        "<script>document.cookie='seen=1';location.reload()</script>",
+        "<noscript>Please turn JavaScript on and reload the page.</noscript>",
+        "<p>Enable cookies to continue",
+    ],
+)
+def test_a_page_without_a_title_or_a_word_is_no_other_text_than_the_one_before(guard):
+    seen = look(f"<html><head></head><body>{guard}</body></html>")
+    sibling = replace(SiblingFacts.of(seen), url=URL + "x", final_url=URL + "x")
+    before = replace(PLAIN, sibling=sibling, last_good=GoodLook(TITLE, "", 5000))
+    finding = judge(seen, before, POLICY)
+    assert (finding.verdict, finding.reason) == (BLOCKED, "same-for-every-url")

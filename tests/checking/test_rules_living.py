@@ -338,3 +338,15 @@ def test_a_page_without_a_title_or_a_word_is_no_other_text_than_the_one_before(g
     before = replace(PLAIN, sibling=sibling, last_good=GoodLook(TITLE, "", 5000))
     finding = judge(seen, before, POLICY)
     assert (finding.verdict, finding.reason) == (BLOCKED, "same-for-every-url")
+
+
+@pytest.mark.parametrize(
+    "final", ["https://product.example/", "https://news.example/de/", "https://news.example/2019/"]
+)
+def test_a_page_that_alone_is_sent_to_a_short_front_page_is_not_gone(final):
+    seen = look("<title>Product</title><h1>Product</h1><p>Try it now.", final=final)
+    assert wants_probe(seen, PLAIN, POLICY)
+    missing = SiblingFacts(URL + "x", 404, URL + "x")
+    assert found(seen, replace(PLAIN, sibling=missing)).verdict is OK
+    every = replace(SiblingFacts.of(seen), url=URL + "x")
+    assert found(seen, replace(PLAIN, sibling=every)).strength is STRONG

@@ -350,3 +350,25 @@ def test_a_page_that_alone_is_sent_to_a_short_front_page_is_not_gone(final):
     assert found(seen, replace(PLAIN, sibling=missing)).verdict is OK
     every = replace(SiblingFacts.of(seen), url=URL + "x")
     assert found(seen, replace(PLAIN, sibling=every)).strength is STRONG
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "The Missing Link",
+        "The Missing Article",
+        "Missing Pages",
+        "The Missing File",
+        "Missing persons report",
+        "The missing video",
+    ],
+)
+def test_a_headline_about_something_missing_is_a_headline(title):
+    html = f"<title>{title} | Example</title><h1>{title}</h1><p>"
+    for length in (5, 60):
+        assert found(look(html + SENTENCE * length)).verdict is OK
+
+
+def test_a_page_that_is_missing_is_gone():
+    for title in ("This page is missing", "The article seems to be missing", "Missing page"):
+        assert found(look(f"<title>{title}</title><h1>{title}</h1>")).strength is STRONG

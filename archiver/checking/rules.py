@@ -164,7 +164,7 @@ def _no_page(case: Case) -> Finding | None:
 
 
 def _document(case: Case) -> Finding | None:
-    """Row 71: a PDF or an image has no text to judge."""
+    """Row 71: a PDF, an image or a feed has no text to judge."""
     return _good(case) if case.page.kind == "binary" else None
 
 

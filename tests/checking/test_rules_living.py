@@ -372,3 +372,11 @@ def test_a_headline_about_something_missing_is_a_headline(title):
 def test_a_page_that_is_missing_is_gone():
     for title in ("This page is missing", "The article seems to be missing", "Missing page"):
         assert found(look(f"<title>{title}</title><h1>{title}</h1>")).strength is STRONG
+
+
+@pytest.mark.parametrize("content_type", ["application/rss+xml", "text/xml", "text/html"])
+def test_a_feed_is_a_document_whatever_it_is_titled(content_type):
+    for start in ("<rss version='2.0'><channel>", "<feed xmlns='http://www.w3.org/2005/Atom'>"):
+        feed = f"<?xml version='1.0'?>\n{start}<title>Page not found</title><link>/x</link>"
+        page = read_page(feed.encode(), content_type, truncated=False)
+        assert found(replace(look(), page=page)).verdict is OK

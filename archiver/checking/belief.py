@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from archiver.checking.ahead import in_time
 from archiver.checking.death import (
     conclude,
     elsewhere,
@@ -114,6 +115,9 @@ def change_reason(before: Belief, after: Belief) -> str:
 def _without_mark(belief: Belief, step: Step) -> Belief:
     finding = step.finding
     special = _EVENTS.get(finding.reason)
+    if special is _offline:
+        return belief
+    belief = in_time(belief, step.now)
     if special is not None:
         return special(belief, step)
     if finding.verdict in ALIVE:

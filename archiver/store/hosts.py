@@ -17,6 +17,8 @@ from archiver.store.database import Database
 # A host's Retry-After is capped at 24 h (design §5): a pause that seems longer was noted by a
 # clock that was ahead, and would close the host until that time comes.
 _LONGEST_PAUSE = timedelta(hours=24, minutes=1)
+# What was noted further ahead of now was noted by a clock that was wrong.
+_CLOCK_TRUST = timedelta(days=1)
 
 
 class Hosts:
@@ -66,6 +68,13 @@ class Hosts:
             " last_request_at = max(coalesce(last_request_at, ''), ?)"
             " WHERE leased_by GLOB ? AND leased_until > ?",
             [to_stamp(now + timedelta(seconds=1)), f"{holders}*", to_stamp(now)],
+        )
+
+    def put_right(self, now: datetime) -> None:
+        """Let no host have answered at a time that has not come: a silent one would never die."""
+        self._database.execute(
+            "UPDATE hosts SET last_answer_at = ? WHERE last_answer_at > ?",
+            [to_stamp(now - timedelta(seconds=1)), to_stamp(now + _CLOCK_TRUST)],
         )
 
     def pause(self, host: str, not_before: datetime) -> None:

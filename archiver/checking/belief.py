@@ -27,6 +27,7 @@ from datetime import datetime, timedelta
 
 from archiver.checking.ahead import in_time
 from archiver.checking.death import (
+    FLAPPING,
     conclude,
     elsewhere,
     newest_capture,
@@ -164,7 +165,7 @@ def _good(belief: Belief, step: Step) -> Belief:
 
 def _good_reason(step: Step, flips: tuple[datetime, ...], drift_since: datetime | None) -> str:
     if _is_flapping(flips, step.policy):
-        return "flapping"
+        return FLAPPING
     # Drift is believed from the second such look, at least a week after the first
     # (reference linkrot §4); until then the page is simply there.
     if drift_since is not None and step.now - drift_since < step.policy.drift_gap:
@@ -330,7 +331,7 @@ def _fail(belief: Belief, step: Step) -> Belief:
     bad = replace(
         belief,
         verdict=Verdict.FAILING,
-        reason="flapping" if flapping else finding.reason,
+        reason=FLAPPING if flapping else finding.reason,
         since=belief.since if failing else now,
         other=Run(),
         attempt=attempt,

@@ -256,6 +256,13 @@ def test_37_a_link_that_comes_and_goes_is_flapping():
     assert days_until_next(story.belief) == about(2)
 
 
+def test_37_a_link_that_keeps_coming_back_does_not_die_of_three_bad_looks_in_a_row():
+    comes_and_goes = "4@0 G@1 4@2 G@3 4@4 4@6 4@8 4@10 G@12"
+    assert Verdict.DEAD not in verdicts(tell(comes_and_goes))
+    story = tell("4@0 G@1 4@2 G@3 4@4 " + " ".join(f"4@{day}" for day in range(6, 36, 2)))
+    assert story.belief.verdict is Verdict.DEAD, "it stayed away for a month"
+
+
 def test_38_a_long_living_link_has_the_archive_asked_at_its_first_strong_look():
     story = Story()
     for day in range(0, 365, 30):

@@ -380,3 +380,11 @@ def test_a_feed_is_a_document_whatever_it_is_titled(content_type):
         feed = f"<?xml version='1.0'?>\n{start}<title>Page not found</title><link>/x</link>"
         page = read_page(feed.encode(), content_type, truncated=False)
         assert found(replace(look(), page=page)).verdict is OK
+
+
+@pytest.mark.parametrize("final", ["/error?url=", "/oops?from=", "/?redirect=", "/start?back="])
+def test_a_page_that_says_it_is_missing_is_no_login_for_remembering_what_was_asked_for(final):
+    html = "<title>Page not found</title><h1>Page not found</h1>"
+    address = "https://news.example" + final + "/2019/03/court-bans-welfare-fraud-system"
+    assert found(look(html, final=address)).strength is STRONG
+    assert found(look("<title>Example News</title>", final=address)).reason == "login-wall"

@@ -388,3 +388,20 @@ def test_a_page_that_says_it_is_missing_is_no_login_for_remembering_what_was_ask
     address = "https://news.example" + final + "/2019/03/court-bans-welfare-fraud-system"
     assert found(look(html, final=address)).strength is STRONG
     assert found(look("<title>Example News</title>", final=address)).reason == "login-wall"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "<script>window['bobcmn']='10'</script><script src='/TSPD/08?type=10'></script>",
+        "<script src='/__qrator/qauth.js'></script>",
+    ],
+)
+def test_the_script_that_a_guard_puts_into_every_page_makes_no_wall_of_one_with_words(script):
+    gone = f"<title>Page not found</title>{script}<h1>Page not found</h1>"
+    assert found(look(gone)).strength is STRONG
+    assert (
+        found(look(f"<title>Example</title>{script}<p>Take another way.", 404)).strength is STRONG
+    )
+    assert found(look(f"{OTHER}{SENTENCE * 9}{script}")).verdict is OK
+    assert found(look(script)).reason == "challenge"

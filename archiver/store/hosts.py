@@ -71,11 +71,16 @@ class Hosts:
         )
 
     def put_right(self, now: datetime) -> None:
-        """Let no host have answered at a time that has not come: a silent one would never die."""
+        """Let no host have answered at a time that has not come: a silent one would never die.
+
+        What a sibling of a page told then would be taken for new until that time.
+        """
+        ahead = to_stamp(now + _CLOCK_TRUST)
         self._database.execute(
             "UPDATE hosts SET last_answer_at = ? WHERE last_answer_at > ?",
-            [to_stamp(now - timedelta(seconds=1)), to_stamp(now + _CLOCK_TRUST)],
+            [to_stamp(now - timedelta(seconds=1)), ahead],
         )
+        self._database.execute("DELETE FROM probes WHERE asked_at > ?", [ahead])
 
     def pause(self, host: str, not_before: datetime) -> None:
         """Keep a Retry-After: nobody asks this host before then, also after a restart."""

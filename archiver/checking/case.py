@@ -220,15 +220,19 @@ class Case:
         return self.is_small and phrases.sentence_in(self.opening) is not None
 
     @property
-    def says_nothing(self) -> bool:
-        """Say whether a page has no title, and no word but about scripts or cookies.
+    def holds_back(self) -> bool:
+        """Say whether a page says nothing at all, or little but what it wants first.
 
-        Such are the pages of guards that only run a script, for robots and readers alike; an
-        application has a title.
+        A guard shows a script, or a check, to every stranger; an application that only loads has
+        a title of its own.
         """
-        if self.page.title or self.page.kind != "html":
+        page = self.page
+        if page.kind != "html":
             return False
-        return not self.page.text_length or (self.is_tiny and walls.draws_curtain(self.opening))
+        if not (page.title or page.text_length):
+            return True
+        tells = walls.wants_something_first if page.title else walls.draws_curtain
+        return self.is_tiny and any(map(tells, (*self.heading_texts, self.opening)))
 
     @cached_property
     def visibly_says_not_found(self) -> bool:
@@ -297,7 +301,7 @@ class Case:
     @cached_property
     def had_other_text(self) -> bool:
         """Say whether an earlier good look of this very URL saw another text."""
-        if self.says_nothing:
+        if self.holds_back:
             return False
         for look in (self.context.last_good, self.context.first_good):
             if look is None:

@@ -405,3 +405,26 @@ def test_the_script_that_a_guard_puts_into_every_page_makes_no_wall_of_one_with_
     )
     assert found(look(f"{OTHER}{SENTENCE * 9}{script}")).verdict is OK
     assert found(look(script)).reason == "challenge"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We and our partners ask for your consent to store information on a device",
+        "Mit Werbung weiterlesen: ohne Tracking nur mit Abo",
+        "Subscribe to read. Unlimited access for 1 euro.",
+        "Your browser is not supported. Please upgrade.",
+        "Please enable JavaScript and cookies. Ray ID 123",
+        "You are now in line. Estimated time in the queue: 3 minutes",
+        "It looks like you are using a VPN",
+        "Checking if the site connection is secure",
+        "Vérification de votre navigateur",
+        "Select your region",
+    ],
+)
+def test_what_a_site_shows_every_stranger_first_is_no_other_text_than_the_one_before(text):
+    seen = look(f"<title>Example News</title><p>{text}")
+    sibling = replace(SiblingFacts.of(seen), url=URL + "x", final_url=URL + "x")
+    before = replace(PLAIN, sibling=sibling, last_good=GoodLook(TITLE, "", 5000))
+    finding = judge(seen, before, POLICY)
+    assert (finding.verdict, finding.reason) == (BLOCKED, "same-for-every-url")

@@ -119,6 +119,9 @@ _BROKEN = (
     b"Error establishing a database connection",
     b"mysqli_connect",
     b"PDOException",
+    # PHP's own message, and what WordPress says in its place.
+    b"<b>Fatal error</b>:",
+    b"There has been a critical error on",
 )
 
 # A class or an id that says "this is the not-found page": on 34 % of not-found pages and on none

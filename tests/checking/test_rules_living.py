@@ -428,3 +428,18 @@ def test_what_a_site_shows_every_stranger_first_is_no_other_text_than_the_one_be
     before = replace(PLAIN, sibling=sibling, last_good=GoodLook(TITLE, "", 5000))
     finding = judge(seen, before, POLICY)
     assert (finding.verdict, finding.reason) == (BLOCKED, "same-for-every-url")
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<br /><b>Fatal error</b>:  Uncaught Error: Call to undefined function get_header()",
+        "<title>Error</title><p>There has been a critical error on this website.",
+    ],
+)
+def test_an_application_that_breaks_on_every_page_is_broken_not_gone(html):
+    seen = look(html)
+    sibling = replace(SiblingFacts.of(seen), url=URL + "x", final_url=URL + "x")
+    before = replace(PLAIN, sibling=sibling, last_good=GoodLook(TITLE, "", 5000))
+    finding = judge(seen, before, POLICY)
+    assert (finding.reason, finding.strength) == ("app-error", NONE)

@@ -187,7 +187,8 @@ class Checking:
         if probed is None:
             return context
         sibling = SiblingFacts.of(probed)
-        looks.remember_probe(link.host, directory, json.dumps(asdict(sibling)), now)
+        if sibling.is_lasting:
+            looks.remember_probe(link.host, directory, json.dumps(asdict(sibling)), now)
         return replace(context, sibling=sibling)
 
     async def settle(self, batch: Sequence[Seen], run_id: int | None) -> list[RecordedLook]:

@@ -6,7 +6,7 @@ crash nobody asks that host before it is over (laws 6 and 8).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -81,6 +81,17 @@ class Hosts:
             [to_stamp(now - timedelta(seconds=1)), ahead],
         )
         self._database.execute("DELETE FROM probes WHERE asked_at > ?", [ahead])
+
+    def forget_siblings(self, hosts: Iterable[str], since: datetime) -> None:
+        """Forget what siblings of these hosts' pages, and their robots.txt, told since then."""
+        self._database.execute_many(
+            "DELETE FROM probes WHERE host = ? AND asked_at >= ?",
+            [
+                (asked, to_stamp(since))
+                for host in hosts
+                for asked in (host, f"http://{host}", f"https://{host}")
+            ],
+        )
 
     def pause(self, host: str, not_before: datetime) -> None:
         """Keep a Retry-After: nobody asks this host before then, also after a restart."""

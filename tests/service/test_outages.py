@@ -389,6 +389,8 @@ async def test_a_portal_that_answers_one_plain_link_alone_is_seen_by_encrypted_c
         assert daemon.reasons_since(first) == {(None, "offline")}
         assert daemon.beliefs() == before
         assert status(daemon.service.desk)["online"] is False
+        # What the portal answered for a sibling, or for robots.txt, is not the site's answer.
+        assert daemon.service.count("SELECT count(*) FROM probes") == 0
 
 
 async def test_tries_come_after_1_2_5_10_and_then_every_15_minutes(tmp_path: Path) -> None:

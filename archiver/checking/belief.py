@@ -25,7 +25,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from archiver.checking.ahead import in_time
 from archiver.checking.death import (
+    FLAPPING,
     conclude,
     elsewhere,
     newest_capture,
@@ -114,6 +116,9 @@ def change_reason(before: Belief, after: Belief) -> str:
 def _without_mark(belief: Belief, step: Step) -> Belief:
     finding = step.finding
     special = _EVENTS.get(finding.reason)
+    if special is _offline:
+        return belief
+    belief = in_time(belief, step.now)
     if special is not None:
         return special(belief, step)
     if finding.verdict in ALIVE:
@@ -160,7 +165,7 @@ def _good(belief: Belief, step: Step) -> Belief:
 
 def _good_reason(step: Step, flips: tuple[datetime, ...], drift_since: datetime | None) -> str:
     if _is_flapping(flips, step.policy):
-        return "flapping"
+        return FLAPPING
     # Drift is believed from the second such look, at least a week after the first
     # (reference linkrot §4); until then the page is simply there.
     if drift_since is not None and step.now - drift_since < step.policy.drift_gap:
@@ -326,7 +331,7 @@ def _fail(belief: Belief, step: Step) -> Belief:
     bad = replace(
         belief,
         verdict=Verdict.FAILING,
-        reason="flapping" if flapping else finding.reason,
+        reason=FLAPPING if flapping else finding.reason,
         since=belief.since if failing else now,
         other=Run(),
         attempt=attempt,

@@ -219,6 +219,21 @@ class Case:
     def opening_says_not_found(self) -> bool:
         return self.is_small and phrases.sentence_in(self.opening) is not None
 
+    @property
+    def holds_back(self) -> bool:
+        """Say whether a page says nothing at all, or little but what it wants first.
+
+        A guard shows a script, or a check, to every stranger; an application that only loads has
+        a title of its own.
+        """
+        page = self.page
+        if page.kind != "html":
+            return False
+        if not (page.title or page.text_length):
+            return True
+        tells = walls.wants_something_first if page.title else walls.draws_curtain
+        return self.is_tiny and any(map(tells, (*self.heading_texts, self.opening)))
+
     @cached_property
     def visibly_says_not_found(self) -> bool:
         """Say whether a heading or the first 2,000 visible characters say "not found".
@@ -286,6 +301,8 @@ class Case:
     @cached_property
     def had_other_text(self) -> bool:
         """Say whether an earlier good look of this very URL saw another text."""
+        if self.holds_back:
+            return False
         for look in (self.context.last_good, self.context.first_good):
             if look is None:
                 continue

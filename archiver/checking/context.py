@@ -35,6 +35,11 @@ class SiblingFacts:
     fingerprint: str = ""
     error: str | None = None
 
+    @property
+    def is_lasting(self) -> bool:
+        """Say whether this tells something of the site, not of a bad hour or of our haste."""
+        return self.status is not None and self.status < 500 and self.status != 429
+
     @classmethod
     def of(cls, observation: Observation) -> SiblingFacts:
         """Keep of a probe what a later look is compared with."""

@@ -9,6 +9,9 @@ from archiver.checking.policy import Policy
 from archiver.checking.step import ALIVE_ELSEWHERE, Step
 from archiver.model import Belief, Run, Verdict
 
+# The reason of a link that came and went three times within 30 days.
+FLAPPING = "flapping"
+
 
 def conclude(belief: Belief, step: Step, reason: str) -> Belief:
     """Let a failing belief become dead, wait for the archive, or give way to a living copy."""
@@ -17,6 +20,9 @@ def conclude(belief: Belief, step: Step, reason: str) -> Belief:
         return with_confirmations(belief, step.policy)
     if vouched(belief, step):
         return elsewhere(belief, belief, step)
+    if belief.reason == FLAPPING:
+        # What keeps coming back may do so once more (reference checking §7.3, 37).
+        return with_confirmations(belief, step.policy)
     if not _archive_has_spoken(belief, step):
         return _wait(belief, step)
     dead = replace(

@@ -16,9 +16,10 @@ ENGLISH_DENIALS = (
     "unable to find|not locate|unable to locate|has been removed|was removed|been deleted|"
     "was deleted|has been unpublished|been taken down|has expired|may have been moved|"
     "might have been moved|may have moved|has been moved|have been removed|been withdrawn|"
-    "does not match|missing|gone missing|t here|is gone|are looking for|were looking for|"
-    "re looking for|was not here|is lost|never existed|may have been deleted|been archived|"
-    "we lost|ve lost|not in our|failed to find|not seem to exist|not appear to exist|been retired"
+    "does not match|is missing|be missing|gone missing|t here|is gone|are looking for|"
+    "were looking for|re looking for|was not here|is lost|never existed|may have been deleted|"
+    "been archived|been retired|we lost|ve lost|not in our|failed to find|not seem to exist|"
+    "not appear to exist"
 )
 # What is said of these in a heading of a page is said of the page; in a text it is news.
 HEADING_ROW = (

@@ -25,7 +25,7 @@ from archiver.records import record
 from archiver.urls import host_of, site_of
 
 # Reference checking §6, steps 2, 6 and 7.
-_ENOUGH_HOSTS = 5
+ENOUGH_HOSTS = 5
 _SHARE = 0.8
 _SECOND_ASKING = 15.0
 _CANARY_SECONDS = 5.0
@@ -235,7 +235,7 @@ def _mostly_failed(batch: Sequence[Ballot], first_run: bool) -> bool:
 
 
 def _most(part: int, whole: int) -> bool:
-    return whole >= _ENOUGH_HOSTS and part >= _SHARE * whole
+    return whole >= ENOUGH_HOSTS and part >= _SHARE * whole
 
 
 def _one_answer_for_all(batch: Sequence[Ballot]) -> list[int]:
@@ -296,7 +296,7 @@ def _provider_outage(batch: Sequence[Ballot]) -> Vote:
     out = {
         key
         for key, members in hosts.items()
-        if len(members) >= _ENOUGH_HOSTS
+        if len(members) >= ENOUGH_HOSTS
         and healthy[key] == sum(other == key for other in keys.values())
     }
     looks = [index for index, key in keys.items() if key in out]

@@ -44,6 +44,11 @@ _TEXT_TYPES = (
 )
 _CONTENT = re.compile(r"<(?:html|head|body|title|div|p|h1|meta|table|!doctype)\b", re.I)
 
+# Feeds are documents too: their titles and texts are those of what they list.
+_FEED = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?[^>]*>\s*|<!--[^>]*-->\s*)*<(?:rss|feed|rdf:RDF)\b", re.I
+)
+
 _LD_HEADLINE = re.compile(r'"headline"\s*:\s*"((?:[^"\\]|\\.){1,400})"')
 _LD_ARTICLE = re.compile(
     r'"@type"\s*:\s*(?:\[\s*)?"(?:\w*(?:Article|BlogPosting|Report)|LiveBlogPosting)"'
@@ -88,7 +93,7 @@ def read_page(
 
 def kind_of(body: bytes, content_type: str) -> str:
     """Return `binary`, `html` or `text`, by the first bytes and the declared type."""
-    if body.startswith(_MAGIC):
+    if body.startswith(_MAGIC) or _FEED.match(body[:1024]):
         return "binary"
     declared = content_type.partition(";")[0].strip().lower()
     head = body[:1024]

@@ -118,16 +118,13 @@ def is_at(url: str, places: tuple[tuple[str, str], ...]) -> bool:
 
 
 def is_login(cited: str, final: str) -> bool:
-    """Say whether we were sent to a login: a known one, or one that remembers the cited URL."""
+    """Say whether we were sent to a login: a known one, or one that is called so."""
     if is_at(final, LOGIN_PLACES):
         return not is_at(cited, LOGIN_PLACES)
     if not _LOGIN_SEGMENTS.isdisjoint(_names(final) - _names(cited)):
         return True
     host_label = host_of(final).partition(".")[0]
-    if host_label in _LOGIN_SEGMENTS and host_of(cited) != host_of(final):
-        return True
-    # Not-found pages remember what was asked for, too.
-    return remembers(cited, final) and not says_not_found(cited, final)
+    return host_label in _LOGIN_SEGMENTS and host_of(cited) != host_of(final)
 
 
 def remembers(cited: str, final: str) -> bool:

@@ -112,11 +112,23 @@ def walled_redirect(case: Case) -> Finding | None:
         return None
     if places.is_consent(case.cited, case.final):
         return case.blocked("consent-wall")
-    if places.is_login(case.cited, case.final):
+    if places.is_login(case.cited, case.final) or _wants_something_first(case):
         return case.blocked("login-wall")
     if places.is_robot_page(case.cited, case.final):
         return case.blocked("challenge")
     return None
+
+
+def _wants_something_first(case: Case) -> bool:
+    """Say whether we were sent to a page that remembers the cited URL, as a login does.
+
+    Not-found pages remember what was asked for, too.
+    """
+    if not places.remembers(case.cited, case.final):
+        return False
+    if places.says_not_found(case.cited, case.final):
+        return False
+    return not any(map(phrases.sure_segment, case.heading_texts))
 
 
 def _gone_behind_a_wall(case: Case) -> Finding | None:

@@ -17,7 +17,7 @@ from archiver.checking.context import Context, GoodLook
 from archiver.checking.fingerprints import distance
 from archiver.checking.policy import Policy
 from archiver.checking.signs import BROKEN_APPLICATION
-from archiver.checking.soft404 import charge, collect_signs
+from archiver.checking.soft404 import SENT_UP, charge, collect_signs
 from archiver.checking.titles import fold
 from archiver.model import OFFLINE, Finding, Observation, PageFacts, Strength, Verdict
 
@@ -164,7 +164,7 @@ def _no_page(case: Case) -> Finding | None:
 
 
 def _document(case: Case) -> Finding | None:
-    """Row 71: a PDF or an image has no text to judge."""
+    """Row 71: a PDF, an image or a feed has no text to judge."""
     return _good(case) if case.page.kind == "binary" else None
 
 
@@ -337,7 +337,8 @@ def case_wants_probe(case: Case, finding: Finding) -> bool:
     if observation.error is not None or observation.page is None:
         return False
     if finding.verdict is Verdict.FAILING:
-        return finding.strength is NONE and bool(finding.signs) and not case.is_cited_home
+        unsure = finding.strength is NONE or SENT_UP.issuperset(finding.signs)
+        return unsure and bool(finding.signs) and not case.is_cited_home
     if finding.verdict is not Verdict.OK or case.is_protected or case.is_cited_home:
         return False
     if not context.cited_titles:

@@ -67,17 +67,15 @@ _MARKERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (CHALLENGE, ("whoa there, pardner",)),
     (CHALLENGE, ("Prove your humanity",)),
     # Scripts that only set a cookie and ask again, on pages without a word: of iFastNet's free
-    # hosting, Alibaba Cloud, Sucuri, SiteGround, F5 BIG-IP, Akamai, Radware, Hostinger, Qrator,
-    # AWS and Imunify360, by the names of their own files and variables [judgement].
+    # hosting, Alibaba Cloud, Sucuri, SiteGround, Akamai, Radware, Hostinger, AWS and Imunify360,
+    # by the names of their own files and variables [judgement].
     (CHALLENGE, ("slowAES.decrypt", "__test")),
     (CHALLENGE, ("acw_sc__v2",)),
     (CHALLENGE, ("sucuri_cloudproxy",)),
     (CHALLENGE, ("/.well-known/sgcaptcha/",)),
-    (CHALLENGE, ("bobcmn", "/TSPD/")),
     (CHALLENGE, ("sec-if-cpt-container",)),
     (CHALLENGE, ("validate.perfdrive.com",)),
     (CHALLENGE, ("hcdn-cgi/jschallenge",)),
-    (CHALLENGE, ("/__qrator/",)),
     (CHALLENGE, ("window.gokuProps",)),
     (CHALLENGE, ("wsidchk",)),
     # Cloudflare's refusals; 1016 and 1033 are outages of the site (reference checking §4.1, §5.1).
@@ -95,6 +93,9 @@ _MARKERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (CHALLENGE_TRACE, ("cf-turnstile",)),
     (CHALLENGE_TRACE, ("arkoselabs.com",)),
     (CHALLENGE_TRACE, ("geetest",)),
+    # F5 BIG-IP and Qrator put their scripts into every page of a site, its own 404 too [judgement].
+    (CHALLENGE_TRACE, ("bobcmn", "/TSPD/")),
+    (CHALLENGE_TRACE, ("/__qrator/",)),
     (SUSPENDED, ("/cgi-sys/suspendedpage.cgi",)),
     (DEFAULT_PAGE, ("/cgi-sys/defaultwebpage.cgi",)),
     (EMPTY_WIKI_PAGE, ("noarticletext",)),
@@ -118,6 +119,9 @@ _BROKEN = (
     b"Error establishing a database connection",
     b"mysqli_connect",
     b"PDOException",
+    # PHP's own message, and what WordPress says in its place.
+    b"<b>Fatal error</b>:",
+    b"There has been a critical error on",
 )
 
 # A class or an id that says "this is the not-found page": on 34 % of not-found pages and on none

@@ -138,6 +138,10 @@ def collect_signs(case: Case) -> tuple[Sign, ...]:
     return tuple(sign for find in _SIGNS for sign in find(case))
 
 
+# What is said by a redirect to a page above the document alone: it has another title by nature.
+SENT_UP = frozenset({"redirected-home", "redirected-section", "title-missing"})
+
+
 @record
 class Charge:
     """What the signs amount to: a reason, whether two independent ones agree, and all names."""
@@ -162,7 +166,7 @@ def charge(case: Case, signs: tuple[Sign, ...]) -> Charge | None:
         "redirect" in categories or "said" in categories or "marker" in categories
     )
     is_strong = any(sign.is_double for sign in accusing) or together or len(categories) >= 2
-    if not is_strong and case.sibling_is_missing:
+    if case.sibling_is_missing and (not is_strong or SENT_UP.issuperset(names)):
         return None
     return Charge(accusing[0].reason, is_strong, names)
 

@@ -161,7 +161,16 @@ _CURTAIN = re.compile(
     r"|browser (?:\w+ ){0,3}(?:not supported|outdated)"
     r"|subscri(?:be|ber|ption)|abonn\w+|assinant\w+|suscriptor\w*|подписчик\w*|prenumerant\w*"
     r"|to read the full|exclusiv\w+ (?:para|for|fur|pour)|(?:log|sign) in to|members only|premium"
-    r"|\b18\b|over 21|years (?:old|of age)|age verification|loading|please wait|bitte warten"
+    r"|\b18\b|over 21|years (?:old|of age)|age verification"
+)
+_WAITING = re.compile(r"loading|please wait|bitte warten")
+# What else a site shows every stranger first: consent, a check for robots, a queue, a choice of
+# country [judgement: common wording].
+_FIRST = re.compile(
+    r"\bconsent|(?:your|ihre|votre|tu|su|sua|uw) (?:privacy|privatsphare|vie privee|privacidad)"
+    r"|datenschutz|einwillig\w+|zustimm\w+|tracking|\bverif\w+|uberpruf\w+|провер\w+|checking"
+    r"|\bhuman\b|人間|真人|too many requests|\bqueue\b|waiting room|warteschlange|in line|\bvpn\b"
+    r"|(?:choose|select) (?:your|a) (?:country|region|language|location)"
 )
 _AGE = re.compile(
     r"(?:are you|must be|you are|i am) (?:\w+ ){0,2}(?:over |at least )?(?:18|21)\b"
@@ -209,4 +218,11 @@ def tells_age_gate(text: str) -> bool:
 
 def draws_curtain(text: str) -> bool:
     """Say whether a text stands before the content of a living page."""
-    return _CURTAIN.search(fold(text)) is not None
+    folded = fold(text)
+    return bool(_CURTAIN.search(folded) or _WAITING.search(folded))
+
+
+def wants_something_first(text: str) -> bool:
+    """Say whether a text names what a site asks of its reader before it shows anything."""
+    folded = fold(text)
+    return bool(_CURTAIN.search(folded) or _FIRST.search(folded))

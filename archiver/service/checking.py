@@ -187,7 +187,8 @@ class Checking:
         if probed is None:
             return context
         sibling = SiblingFacts.of(probed)
-        looks.remember_probe(link.host, directory, json.dumps(asdict(sibling)), now)
+        if sibling.is_lasting:
+            looks.remember_probe(link.host, directory, json.dumps(asdict(sibling)), now)
         return replace(context, sibling=sibling)
 
     async def settle(self, batch: Sequence[Seen], run_id: int | None) -> list[RecordedLook]:
@@ -204,9 +205,17 @@ class Checking:
                 for place, seen in enumerate(batch)
             ]
             self.desk.store.looks.record(recorded, run_id)
+            self._forget_siblings([batch[place] for place in vote.looks])
             if not vote.label.is_offline:
                 self._put_off(recorded)
         return recorded
+
+    def _forget_siblings(self, void: Sequence[Seen]) -> None:
+        """Forget the probes beside looks that never reached their sites: nor did these."""
+        if not void:
+            return
+        since = min(seen.observation.looked_at for seen in void)
+        self.desk.store.hosts.forget_siblings({seen.link.host for seen in void}, since)
 
     def _put_off(self, looks: Iterable[RecordedLook]) -> None:
         """Give void looks some hours while we are online: a resolver, a proxy or we must mend them.

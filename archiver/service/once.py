@@ -61,6 +61,7 @@ async def _work(desk: Desk, archive_time: timedelta, accept_removals: bool) -> P
     journal, clock = desk.store.journal, desk.clock
     journal.close_interrupted(clock.now())
     desk.store.looks.release_stale(clock.now(), "run:")
+    desk.store.hosts.put_right(clock.now())
     desk.store.hosts.free("run:", clock.now())
     run_id = journal.begin("once", clock.now())
     result = Pass(await scan(desk, accept_removals=accept_removals))

@@ -26,6 +26,7 @@ from archiver.checking.online import (
     has_route,
     vote,
 )
+from archiver.checking.portals import may_have_answered
 from archiver.checking.resolver import lent
 from archiver.clock import to_stamp
 from archiver.model import ALIVE, Observation
@@ -76,7 +77,8 @@ class Watch:
         forgery = await self._forgery_behind(ballots)
         failed = any(one.failed_below_http for one in ballots)
         misled = any(forgery.misled(one.observation) for one in ballots)
-        suspicious = failed or misled or bool(self._desk.settings.check.canaries)
+        suspicious = failed or misled or may_have_answered(ballots)
+        suspicious = suspicious or bool(self._desk.settings.check.canaries)
         canaries = await self._ask(batch, forgery) if suspicious else None
         result = vote(
             ballots,

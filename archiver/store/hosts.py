@@ -6,7 +6,7 @@ crash nobody asks that host before it is over (laws 6 and 8).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -17,6 +17,8 @@ from archiver.store.database import Database
 # A host's Retry-After is capped at 24 h (design §5): a pause that seems longer was noted by a
 # clock that was ahead, and would close the host until that time comes.
 _LONGEST_PAUSE = timedelta(hours=24, minutes=1)
+# What was noted further ahead of now was noted by a clock that was wrong.
+_CLOCK_TRUST = timedelta(days=1)
 
 
 class Hosts:
@@ -66,6 +68,29 @@ class Hosts:
             " last_request_at = max(coalesce(last_request_at, ''), ?)"
             " WHERE leased_by GLOB ? AND leased_until > ?",
             [to_stamp(now + timedelta(seconds=1)), f"{holders}*", to_stamp(now)],
+        )
+
+    def put_right(self, now: datetime) -> None:
+        """Let no host have answered at a time that has not come: a silent one would never die.
+
+        What a sibling of a page told then would be taken for new until that time.
+        """
+        ahead = to_stamp(now + _CLOCK_TRUST)
+        self._database.execute(
+            "UPDATE hosts SET last_answer_at = ? WHERE last_answer_at > ?",
+            [to_stamp(now - timedelta(seconds=1)), ahead],
+        )
+        self._database.execute("DELETE FROM probes WHERE asked_at > ?", [ahead])
+
+    def forget_siblings(self, hosts: Iterable[str], since: datetime) -> None:
+        """Forget what siblings of these hosts' pages, and their robots.txt, told since then."""
+        self._database.execute_many(
+            "DELETE FROM probes WHERE host = ? AND asked_at >= ?",
+            [
+                (asked, to_stamp(since))
+                for host in hosts
+                for asked in (host, f"http://{host}", f"https://{host}")
+            ],
         )
 
     def pause(self, host: str, not_before: datetime) -> None:

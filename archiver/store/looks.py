@@ -304,7 +304,7 @@ class Looks:
         """Return wire URLs of links that were plainly fine in their last three looks.
 
         At other hosts than these, one a host, chosen anew each time so that no host is asked
-        more often than others.
+        more often than others; encrypted ones first, for no portal can answer in their place.
         """
         return [
             row["wire"]
@@ -315,7 +315,7 @@ class Looks:
                 " AND l.host NOT IN (SELECT value FROM json_each(?))"
                 " AND (SELECT count(*) FROM (SELECT reason FROM looks k WHERE k.link_id = l.id"
                 "      AND k.vantage = 'here' ORDER BY k.id DESC LIMIT 3) WHERE reason = 'ok') = 3"
-                " GROUP BY l.host ORDER BY place LIMIT ?",
+                " GROUP BY l.host ORDER BY l.wire LIKE 'https:%' DESC, place LIMIT ?",
                 [json.dumps(sorted(hosts)), limit],
             )
         ]

@@ -322,3 +322,124 @@ def test_an_article_of_a_law_that_was_removed_is_no_page(title):
     assert found(look(f"<title>{title}</title><h1>{title}</h1><p>{SENTENCE * 5}")).verdict is OK
     gone = "Article 48213 has been removed"
     assert found(look(f"<title>{gone}</title><h1>{gone}</h1>")).strength is STRONG
+
+
+@pytest.mark.parametrize(
+    "guard",
+    [
+        "<script>document.cookie='seen=1';location.reload()</script>",
+        "<noscript>Please turn JavaScript on and reload the page.</noscript>",
+        "<p>Enable cookies to continue",
+    ],
+)
+def test_a_page_without_a_title_or_a_word_is_no_other_text_than_the_one_before(guard):
+    seen = look(f"<html><head></head><body>{guard}</body></html>")
+    sibling = replace(SiblingFacts.of(seen), url=URL + "x", final_url=URL + "x")
+    before = replace(PLAIN, sibling=sibling, last_good=GoodLook(TITLE, "", 5000))
+    finding = judge(seen, before, POLICY)
+    assert (finding.verdict, finding.reason) == (BLOCKED, "same-for-every-url")
+
+
+@pytest.mark.parametrize(
+    "final", ["https://product.example/", "https://news.example/de/", "https://news.example/2019/"]
+)
+def test_a_page_that_alone_is_sent_to_a_short_front_page_is_not_gone(final):
+    seen = look("<title>Product</title><h1>Product</h1><p>Try it now.", final=final)
+    assert wants_probe(seen, PLAIN, POLICY)
+    missing = SiblingFacts(URL + "x", 404, URL + "x")
+    assert found(seen, replace(PLAIN, sibling=missing)).verdict is OK
+    every = replace(SiblingFacts.of(seen), url=URL + "x")
+    assert found(seen, replace(PLAIN, sibling=every)).strength is STRONG
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "The Missing Link",
+        "The Missing Article",
+        "Missing Pages",
+        "The Missing File",
+        "Missing persons report",
+        "The missing video",
+    ],
+)
+def test_a_headline_about_something_missing_is_a_headline(title):
+    html = f"<title>{title} | Example</title><h1>{title}</h1><p>"
+    for length in (5, 60):
+        assert found(look(html + SENTENCE * length)).verdict is OK
+
+
+def test_a_page_that_is_missing_is_gone():
+    for title in ("This page is missing", "The article seems to be missing", "Missing page"):
+        assert found(look(f"<title>{title}</title><h1>{title}</h1>")).strength is STRONG
+
+
+@pytest.mark.parametrize("content_type", ["application/rss+xml", "text/xml", "text/html"])
+def test_a_feed_is_a_document_whatever_it_is_titled(content_type):
+    for start in ("<rss version='2.0'><channel>", "<feed xmlns='http://www.w3.org/2005/Atom'>"):
+        feed = f"<?xml version='1.0'?>\n{start}<title>Page not found</title><link>/x</link>"
+        page = read_page(feed.encode(), content_type, truncated=False)
+        assert found(replace(look(), page=page)).verdict is OK
+
+
+@pytest.mark.parametrize("final", ["/error?url=", "/oops?from=", "/?redirect=", "/start?back="])
+def test_a_page_that_says_it_is_missing_is_no_login_for_remembering_what_was_asked_for(final):
+    html = "<title>Page not found</title><h1>Page not found</h1>"
+    address = "https://news.example" + final + "/2019/03/court-bans-welfare-fraud-system"
+    assert found(look(html, final=address)).strength is STRONG
+    assert found(look("<title>Example News</title>", final=address)).reason == "login-wall"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "<script>window['bobcmn']='10'</script><script src='/TSPD/08?type=10'></script>",
+        "<script src='/__qrator/qauth.js'></script>",
+    ],
+)
+def test_the_script_that_a_guard_puts_into_every_page_makes_no_wall_of_one_with_words(script):
+    gone = f"<title>Page not found</title>{script}<h1>Page not found</h1>"
+    assert found(look(gone)).strength is STRONG
+    assert (
+        found(look(f"<title>Example</title>{script}<p>Take another way.", 404)).strength is STRONG
+    )
+    assert found(look(f"{OTHER}{SENTENCE * 9}{script}")).verdict is OK
+    assert found(look(script)).reason == "challenge"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We and our partners ask for your consent to store information on a device",
+        "Mit Werbung weiterlesen: ohne Tracking nur mit Abo",
+        "Subscribe to read. Unlimited access for 1 euro.",
+        "Your browser is not supported. Please upgrade.",
+        "Please enable JavaScript and cookies. Ray ID 123",
+        "You are now in line. Estimated time in the queue: 3 minutes",
+        "It looks like you are using a VPN",
+        "Checking if the site connection is secure",
+        "Vérification de votre navigateur",
+        "Select your region",
+    ],
+)
+def test_what_a_site_shows_every_stranger_first_is_no_other_text_than_the_one_before(text):
+    seen = look(f"<title>Example News</title><p>{text}")
+    sibling = replace(SiblingFacts.of(seen), url=URL + "x", final_url=URL + "x")
+    before = replace(PLAIN, sibling=sibling, last_good=GoodLook(TITLE, "", 5000))
+    finding = judge(seen, before, POLICY)
+    assert (finding.verdict, finding.reason) == (BLOCKED, "same-for-every-url")
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<br /><b>Fatal error</b>:  Uncaught Error: Call to undefined function get_header()",
+        "<title>Error</title><p>There has been a critical error on this website.",
+    ],
+)
+def test_an_application_that_breaks_on_every_page_is_broken_not_gone(html):
+    seen = look(html)
+    sibling = replace(SiblingFacts.of(seen), url=URL + "x", final_url=URL + "x")
+    before = replace(PLAIN, sibling=sibling, last_good=GoodLook(TITLE, "", 5000))
+    finding = judge(seen, before, POLICY)
+    assert (finding.reason, finding.strength) == ("app-error", NONE)

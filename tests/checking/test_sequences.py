@@ -12,6 +12,7 @@ import pytest
 from archiver.checking.belief import (
     ALIVE_ELSEWHERE,
     ARCHIVE_NOT_FOUND,
+    NO_NEWER_CAPTURE,
     Known,
     change_reason,
     needs_archive_answer,
@@ -255,6 +256,13 @@ def test_37_a_link_that_comes_and_goes_is_flapping():
     assert days_until_next(story.belief) == about(2)
 
 
+def test_37_a_link_that_keeps_coming_back_does_not_die_of_three_bad_looks_in_a_row():
+    comes_and_goes = "4@0 G@1 4@2 G@3 4@4 4@6 4@8 4@10 G@12"
+    assert Verdict.DEAD not in verdicts(tell(comes_and_goes))
+    story = tell("4@0 G@1 4@2 G@3 4@4 " + " ".join(f"4@{day}" for day in range(6, 36, 2)))
+    assert story.belief.verdict is Verdict.DEAD, "it stayed away for a month"
+
+
 def test_38_a_long_living_link_has_the_archive_asked_at_its_first_strong_look():
     story = Story()
     for day in range(0, 365, 30):
@@ -345,3 +353,42 @@ def test_the_numbers_of_the_reference_are_all_here():
     named = {int(number) for number in re.findall(r"def test_(\d+)_", source)}
     also = {11, 42, 32, 40}  # 32 and 40 are judged before they are settled: test_rules.py, fetch
     assert named | also | {number for number, _, _ in SEQUENCES} == set(range(1, 44))
+
+
+# --- clocks that were wrong -----------------------------------------------------------------------
+
+AHEAD = 4000
+
+
+@pytest.mark.parametrize("letter", ["4", "N", "P", "T", "5", "B"])
+def test_a_look_of_a_clock_that_was_years_ahead_keeps_no_gone_page_from_dying(letter):
+    for looks in ("4@0 4@1 4@3", "T@0 T@8 T@16 T@24 T@31"):
+        story = tell(f"{letter}@{AHEAD} {looks}")
+        assert story.belief.verdict is Verdict.DEAD
+
+
+def test_a_clock_that_was_ahead_in_between_makes_no_count_of_three_days():
+    story = tell(f"4@0 4@{AHEAD} 4@0.2 4@1")
+    assert story.belief.verdict is Verdict.FAILING
+
+
+def test_a_refusal_of_a_clock_that_was_ahead_leaves_no_link_ok_for_years():
+    assert tell(f"G@0 B@{AHEAD} B@7 B@8").belief.verdict is Verdict.BLOCKED
+    assert tell(f"G@0 5@{AHEAD} 5@7 5@8").belief.verdict is Verdict.FAILING
+
+
+def test_an_answer_of_the_archive_from_a_time_that_has_not_come_is_asked_for_again():
+    story = Story(known=Known())
+    story.look("4", 0)
+    later = START + timedelta(days=AHEAD)
+    story.belief = settle(story.belief, NO_NEWER_CAPTURE, story.known, later, POLICY, url=URL)
+    for day in (1, 3):
+        story.look("4", day)
+    assert story.belief.verdict is Verdict.FAILING
+    assert needs_archive_answer(story.belief, START + timedelta(days=3), POLICY)
+
+
+def test_a_clock_that_was_years_behind_delays_a_death_and_makes_none():
+    for looks in ("4@0 4@-4000 4@1 4@3", "4@-4000 4@0 4@1 4@2"):
+        assert tell(looks).belief.verdict is Verdict.FAILING
+    assert tell("4@-4000 4@0 4@1 4@3").belief.verdict is Verdict.DEAD

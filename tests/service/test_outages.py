@@ -369,6 +369,30 @@ async def test_in_a_portal_a_name_that_is_said_to_be_gone_proves_nothing(tmp_pat
         assert daemon.beliefs() == before
 
 
+async def test_a_portal_that_answers_one_plain_link_alone_is_seen_by_encrypted_canaries(
+    tmp_path: Path,
+) -> None:
+    weather, storm = Weather(), Weather()
+    plain = pages(weather, 2)
+    encrypted = [
+        replace(site, host=f"safe-{number}.example", scheme="https", also=())
+        for number, site in enumerate(pages(storm, 4))
+    ]
+    async with lived_a_fortnight(tmp_path, [*plain, *encrypted]) as daemon:
+        for days in (13, 26, 39):
+            daemon.service.at(24 * days)
+            await daemon.duties.check()
+        before, first = daemon.beliefs(), daemon.last_look()
+        weather.hides, storm.hides = one_body_for_all, broken_connections
+        async with Checking(daemon.service.desk) as checking:
+            await look_at(checking, [daemon.service.link(site) for site in plain])
+        assert daemon.reasons_since(first) == {(None, "offline")}
+        assert daemon.beliefs() == before
+        assert status(daemon.service.desk)["online"] is False
+        # What the portal answered for a sibling, or for robots.txt, is not the site's answer.
+        assert daemon.service.count("SELECT count(*) FROM probes") == 0
+
+
 async def test_tries_come_after_1_2_5_10_and_then_every_15_minutes(tmp_path: Path) -> None:
     weather = Weather()
     async with lived_a_fortnight(tmp_path, pages(weather, 6)) as daemon:

@@ -55,6 +55,20 @@ def test_what_was_looked_at_and_claimed_by_a_clock_that_was_ahead_is_due_again(
     assert len(store.looks.claim_due(NOW, 9, "two")) == 3
 
 
+def test_what_a_clock_that_was_ahead_noted_of_a_host_is_no_news(store: Store) -> None:
+    filled(store, 1)
+    ahead = NOW + timedelta(days=4000)
+    [link] = store.looks.claim_due(ahead, 1, "one")
+    store.looks.record([look(link, ahead, Verdict.OK, "ok")], None)
+    store.looks.remember_probe(link.host, "/", "{}", ahead)
+    store.looks.remember_probe(link.host, "/news/", "{}", NOW)
+    store.hosts.put_right(NOW)
+    [again] = store.looks.known([link.link_id])
+    assert again.host_answered_at == to_stamp(NOW - timedelta(seconds=1))
+    assert store.looks.probe(link.host, "/", NOW) is None
+    assert store.looks.probe(link.host, "/news/", NOW) is not None
+
+
 def test_one_look_is_one_row_and_moves_the_belief(store: Store) -> None:
     filled(store, 1)
     [link] = store.looks.claim_due(NOW, 1, "one")

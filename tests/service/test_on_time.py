@@ -14,13 +14,15 @@ from archiver.checking.robots import Robots
 from archiver.checking.wire import Answer, Failure, Wire
 from archiver.clock import to_stamp
 from archiver.demo.sites import ALIVE, GONE, Site, soft
-from archiver.model import Verdict
+from archiver.model import OFFLINE, Verdict
+from archiver.service import rounds
 from archiver.service.checking import Checking, Seen
 from archiver.service.duties import Duties
 from archiver.service.explain import why_in_words
 from archiver.service.marking import mark
 from archiver.service.rebuild import differences
 from archiver.service.robots_memory import StoredRobots
+from archiver.service.rounds import Summary
 from archiver.service.scan import scan
 from tests.service.small_web import START, small_web
 
@@ -99,6 +101,24 @@ async def test_a_link_that_meets_a_trouble_of_ours_alone_is_not_asked_at_every_t
         row = service.desk.store.queries.link_by_url(PAGES[0].url)
         assert row is not None
         assert row["next_look_at"] > to_stamp(service.clock.now() + timedelta(hours=4))
+
+
+async def test_what_a_person_asked_for_outlives_a_service_that_was_to_end_before_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with small_web(tmp_path, PAGES[:2]) as service, Duties(service.desk) as duties:
+        await scan(service.desk)
+        looked, journal, now = service.link(PAGES[0]), service.desk.store.journal, START
+        asked = [journal.ask(service.link(page), "check", now) for page in PAGES[:2]]
+
+        async def ends_in_the_middle(*_: object) -> Summary:
+            service.desk.stopping = True
+            return Summary(findings={looked: OFFLINE})
+
+        monkeypatch.setattr(rounds, "look_at", ends_in_the_middle)
+        await duties.requests()
+        journal.reopen_requests()  # as the next service does when it begins
+        assert [journal.request_state(one) for one in asked] == ["done", "queued"]
 
 
 async def test_the_lease_of_a_dead_daemon_is_freed_and_its_delay_still_holds(

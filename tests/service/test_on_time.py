@@ -82,6 +82,22 @@ async def test_a_clock_that_was_years_ahead_for_a_while_stops_no_look(tmp_path: 
         assert service.count(seen, to_stamp(START + timedelta(days=1))) >= 1
 
 
+@pytest.mark.parametrize("planned_by", ["scan", "spread"])
+async def test_what_a_clock_that_was_ahead_planned_without_a_look_is_due_all_the_same(
+    tmp_path: Path, planned_by: str
+) -> None:
+    ahead = timedelta(days=365)
+    async with small_web(tmp_path, PAGES[:1]) as service, Duties(service.desk) as duties:
+        service.clock.jump(ahead if planned_by == "scan" else timedelta(0))
+        await scan(service.desk)
+        if planned_by == "spread":
+            service.clock.jump(ahead)
+            service.desk.store.looks.spread(service.clock.now(), timedelta(hours=1))
+        service.clock.jump(-ahead)
+        await duties.check()
+        assert service.belief(PAGES[0]).verdict is Verdict.OK
+
+
 async def test_a_link_that_meets_a_trouble_of_ours_alone_is_not_asked_at_every_tick(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

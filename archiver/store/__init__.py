@@ -40,10 +40,11 @@ from archiver.store.migrating import Around, migrate, pending_migrations
 from archiver.store.outbox import News, Outbox
 from archiver.store.pruning import Pruned, Pruning
 from archiver.store.queries import Queries
-from archiver.store.troubles import CORRUPTED, PASSING
+from archiver.store.troubles import CORRUPTED, GONE, PASSING
 
 __all__ = [
     "CORRUPTED",
+    "GONE",
     "HALF_COPY",
     "PASSING",
     "ArchiveTask",

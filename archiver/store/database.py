@@ -16,7 +16,7 @@ from typing import Any
 import sqlite_utils
 
 from archiver.errors import DatabaseUnusable
-from archiver.store.troubles import CORRUPTED, RESTORE, spoken
+from archiver.store.troubles import CORRUPTED, GONE, RESTORE, spoken
 from archiver.text import shown
 
 # How long a writer waits for another process's transaction. All of ours are short.
@@ -41,10 +41,28 @@ class Database:
         self.path = path
         self.connection = connection
         self.tables = sqlite_utils.Database(connection, execute_plugins=False, strict=True)
+        self._file = _identity(path)
 
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
+
+    def require_its_file(self) -> None:
+        """Raise `DatabaseUnusable` when the file was removed, or replaced, since it was opened.
+
+        SQLite would go on with a file without a name, which is lost with its last user.
+        """
+        with contextlib.suppress(OSError):  # a disk that does not answer tells nothing
+            if self._file != _identity(self.path):
+                raise DatabaseUnusable(
+                    f"The database {self.path} was removed or replaced under the running program.",
+                    "Start again with what is there now; stop the service before you touch it.",
+                    code=GONE,
+                )
+
+    def empty_log(self) -> None:
+        """Write the log back into the file: it would be played into another in its place."""
+        self.pragmas(["wal_checkpoint(TRUNCATE)"])
 
     def interrupt(self) -> None:
         """End the statement that runs, from another thread; its caller gets `interrupted`."""
@@ -147,6 +165,14 @@ class Database:
         """Set pragmas."""
         for statement in statements:
             self.execute(f"PRAGMA {statement}")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return which file stands at a path; None for none."""
+    with contextlib.suppress(FileNotFoundError):
+        found = path.stat()
+        return found.st_dev, found.st_ino
+    return None
 
 
 def connect(

@@ -248,6 +248,30 @@ async def test_a_service_whose_database_is_damaged_under_it_ends_and_names_the_c
         store.close()
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_service_whose_database_is_removed_or_replaced_under_it_ends_and_says_so(
+    place: Place, whole: Path, replaced: bool
+) -> None:
+    place.cite(*URLS[:2], event="0")
+    place.configure(archive__mode='"off"')
+    child = await place.start("run")
+    await until(lambda: place.value("SELECT count(*) FROM looks") == 2, "two looks", child)
+    moved = place.database.rename(place.folder / "moved.db")
+    if replaced:
+        shutil.copy(whole, place.database)
+    done = await ended(child)
+    assert done.code == 4
+    assert "removed or replaced" in done.err
+    assert "Traceback" not in done.err
+    assert replaced is place.database.exists()
+    # The log of the one is not played into the other, and all that was done is in the first.
+    for path, looks in ((moved, 2), (place.database, 3 * len(URLS))):
+        if path.exists():
+            store = Store.open(path, checked=True)
+            assert store.counting.looks_ever() == looks
+            store.close()
+
+
 def test_a_backup_onto_the_database_itself_is_refused(
     prepared: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

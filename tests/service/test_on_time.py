@@ -14,7 +14,8 @@ from archiver.checking.robots import Robots
 from archiver.checking.wire import Answer, Failure, Wire
 from archiver.clock import to_stamp
 from archiver.demo.sites import ALIVE, GONE, Site, soft
-from archiver.model import OFFLINE, Verdict
+from archiver.errors import DatabaseUnusable
+from archiver.model import OFFLINE, HostState, Verdict
 from archiver.service import rounds
 from archiver.service.checking import Checking, Seen
 from archiver.service.duties import Duties
@@ -151,6 +152,28 @@ async def test_the_lease_of_a_dead_daemon_is_freed_and_its_delay_still_holds(
         assert state is not None
         assert state.last_request_at is not None
         assert state.last_request_at >= START
+
+
+async def test_leases_that_a_full_disk_took_back_are_not_taken_for_granted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with small_web(tmp_path, PAGES[:2]) as service:
+        await scan(service.desk)
+        hosts, now = service.desk.store.hosts, START
+        links = service.desk.store.looks.known([service.link(page) for page in PAGES[:2]])
+        lease = hosts.lease
+
+        def fills_the_disk(host: str, *rest: Any) -> HostState | None:
+            if host == links[1].host:
+                raise DatabaseUnusable("The disk is full.", "Free some space.", code="disk-full")
+            return lease(host, *rest)
+
+        async with Checking(service.desk) as checking:
+            monkeypatch.setattr(hosts, "lease", fills_the_disk)
+            with pytest.raises(DatabaseUnusable):
+                checking.lease(links)
+            assert lease(links[0].host, "command:2", now, now + timedelta(hours=1)) is not None
+            assert not checking._lanes.claim(links[0].host)
 
 
 async def test_after_90_days_a_mark_ends_and_the_findings_since_decide(tmp_path: Path) -> None:

@@ -169,9 +169,10 @@ class Looks:
         )
 
     def plan_anew(self, now: datetime, longest: timedelta) -> None:
-        """Make due what a clock that was ahead planned: later than a look is ever put off."""
+        """Make due what nobody has planned, or a clock that was ahead: later than any look is."""
         self._database.execute(
-            "UPDATE links SET next_look_at = ? WHERE cited = 1 AND next_look_at > ?",
+            "UPDATE links SET next_look_at = ?"
+            " WHERE cited = 1 AND (next_look_at > ? OR next_look_at IS NULL)",
             [to_stamp(now), to_stamp(now + longest)],
         )
 

@@ -176,6 +176,38 @@ async def test_leases_that_a_full_disk_took_back_are_not_taken_for_granted(
             assert not checking._lanes.claim(links[0].host)
 
 
+@pytest.mark.parametrize("put_off", [False, True])
+async def test_a_link_marked_before_its_look_was_due_is_looked_at_after_a_rebuild_and_a_clear(
+    tmp_path: Path, put_off: bool
+) -> None:
+    async with small_web(tmp_path, PAGES[:1]) as service:
+        await scan(service.desk)
+        if put_off:
+            until = START + timedelta(days=1)
+            service.desk.store.looks.postpone([service.link(PAGES[0])], until)
+        mark(service.desk, PAGES[0].url, "gone")
+        assert list(differences(service.desk, rejudge=False)) == []
+        service.desk.store.database.execute(
+            "UPDATE links SET verdict = 'ok' WHERE reason = 'marked-gone'"
+        )
+        assert len(list(differences(service.desk, rejudge=False))) == 1
+        mark(service.desk, PAGES[0].url, "clear")
+        assert list(differences(service.desk, rejudge=False)) == []
+        service.at(25)
+        await service.look()
+        assert service.word(PAGES[0]) == "ok/ok"
+
+
+async def test_a_cited_link_that_nobody_has_planned_a_look_of_is_looked_at(
+    tmp_path: Path,
+) -> None:
+    async with small_web(tmp_path, PAGES[:1]) as service, Duties(service.desk) as duties:
+        await scan(service.desk)
+        service.desk.store.database.execute("UPDATE links SET next_look_at = NULL")
+        await duties.check()
+        assert service.belief(PAGES[0]).verdict is Verdict.OK
+
+
 async def test_after_90_days_a_mark_ends_and_the_findings_since_decide(tmp_path: Path) -> None:
     async with small_web(tmp_path, [GONE_PAGE]) as service:
         await service.look()

@@ -117,6 +117,21 @@ async def test_a_duty_that_takes_longer_than_to_its_next_tick_is_no_warning(
     assert "warning" not in done.err
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_command_that_is_asked_to_end_leaves_no_link_claimed(
+    place: Place, town: Town, number: signal.Signals
+) -> None:
+    place.cite(town.url(SLOW))
+    place.configure(town, archive__mode='"off"')
+    child = await place.start("check", "--due")
+    await until(lambda: town.visits, "the request", child)
+    assert claims(place) == 1
+    child.send_signal(number)
+    town.gate.set()
+    assert (await ended(child)).code == 130
+    assert claims(place) == 0
+
+
 async def test_a_service_that_finds_no_internet_stays_and_says_so(place: Place) -> None:
     place.cite(*(f"https://paper-{number}.example/news/a-story-of-its-own" for number in range(6)))
     place.configure()

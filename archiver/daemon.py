@@ -25,7 +25,7 @@ from archiver.service.desk import Desk, log
 from archiver.service.diary import DUTIES, Diary
 from archiver.service.duties import Duties
 from archiver.service.health import database_answers, standstill_allowed
-from archiver.store import CORRUPTED, GONE, PASSING
+from archiver.store import CORRUPTED, PASSING, REPLACED
 from archiver.systemd import ServiceManager
 from archiver.web.door import require_servable
 from archiver.web.server import WebServer
@@ -75,7 +75,7 @@ class Daemon:
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT; returns after a clean end.
 
-        Raises DatabaseUnusable when the database turns out to be damaged, or to be another:
+        Raises DatabaseUnusable when the database turns out to be damaged, or was replaced:
         whatever else were written into it could be lost, and only a person can set that right.
         """
         self._watch_signals()
@@ -214,8 +214,8 @@ class Daemon:
     async def _guarded(self, name: str) -> None:
         duty: Callable[[], Awaitable[str]] = getattr(self._duties, name)
         try:
-            self._desk.store.database.require_its_file()
             with self._diary.duty(name):
+                self._desk.store.database.require_its_file()
                 said = await duty()
             if said:
                 self._manager.status(said)
@@ -225,7 +225,7 @@ class Daemon:
                 self._come_back()
         except CannotWork as error:
             self._told(name, error)
-            if isinstance(error, DatabaseUnusable) and error.code in (CORRUPTED, GONE):
+            if isinstance(error, DatabaseUnusable) and error.code in (CORRUPTED, REPLACED):
                 self._damage = error
                 self._asked_to_stop()
         except ArchiverError as error:
@@ -295,8 +295,7 @@ class Daemon:
                 self._desk.store.looks.release(self._desk.holder)
                 self._desk.store.journal.close_interrupted(self._desk.clock.now())
                 self._desk.store.journal.set_state("daemon", {})
-            if self._damage is not None and self._damage.code == GONE:
-                self._desk.store.database.empty_log()
+            self._desk.store.database.empty_log()
         except DatabaseUnusable as error:
             # The next start clears up as after a kill.
             log.warning("the end could not be written down: %s", error)

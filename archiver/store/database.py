@@ -16,7 +16,7 @@ from typing import Any
 import sqlite_utils
 
 from archiver.errors import DatabaseUnusable
-from archiver.store.troubles import CORRUPTED, GONE, RESTORE, spoken
+from archiver.store.troubles import CORRUPTED, REPLACED, RESTORE, spoken
 from archiver.text import shown
 
 # How long a writer waits for another process's transaction. All of ours are short.
@@ -53,16 +53,22 @@ class Database:
         SQLite would go on with a file without a name, which is lost with its last user.
         """
         with contextlib.suppress(OSError):  # a disk that does not answer tells nothing
-            if self._file != _identity(self.path):
+            found = _identity(self.path)
+            if found != self._file:
                 raise DatabaseUnusable(
-                    f"The database {self.path} was removed or replaced under the running program.",
+                    f"The database {self.path} was {'replaced' if found else 'removed'} under the"
+                    " running program; nothing more is done.",
                     "Start again with what is there now; stop the service before you touch it.",
-                    code=GONE,
+                    code=REPLACED if found else "database-unreachable",
                 )
 
     def empty_log(self) -> None:
-        """Write the log back into the file: it would be played into another in its place."""
-        self.pragmas(["wal_checkpoint(TRUNCATE)"])
+        """Write the log back into the file, if nobody reads: what comes in its place would get it.
+
+        SQLite does so at the end itself, but not for a file that was moved.
+        """
+        with self.impatient(_CUT_PATIENCE_SECONDS):
+            self.pragmas(["wal_checkpoint(TRUNCATE)"])
 
     def interrupt(self) -> None:
         """End the statement that runs, from another thread; its caller gets `interrupted`."""

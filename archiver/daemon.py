@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from datetime import UTC, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
@@ -25,7 +25,7 @@ from archiver.service.desk import Desk, log
 from archiver.service.diary import DUTIES, Diary
 from archiver.service.duties import Duties
 from archiver.service.health import database_answers, standstill_allowed
-from archiver.store import CORRUPTED, PASSING
+from archiver.store import CORRUPTED, PASSING, REPLACED
 from archiver.systemd import ServiceManager
 from archiver.web.door import require_servable
 from archiver.web.server import WebServer
@@ -38,6 +38,11 @@ REQUEST_PAUSE_SECONDS = 1.0
 TROUBLE_PAUSE_SECONDS = 5.0
 # How often a trouble that stays is said again.
 SAID_AGAIN_SECONDS = 600.0
+# How often the two clocks are compared, and by how much they part when the wall clock was set, or
+# the machine slept.
+CLOCKS_PAUSE_SECONDS = 1.0
+CLOCK_STEP = timedelta(minutes=1)
+NO_TIME = timedelta(0)
 
 Reload = Callable[[], Loaded]
 
@@ -65,12 +70,13 @@ class Daemon:
         self._troubles: dict[str, tuple[str, float]] = {}
         self._following: asyncio.Future[None] | None = None
         self._damage: DatabaseUnusable | None = None
+        self._began = desk.clock.monotonic()
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT; returns after a clean end.
 
-        Raises DatabaseUnusable when the database turns out to be damaged: whatever else were
-        written into it could be lost, and only a person can put a copy in its place.
+        Raises DatabaseUnusable when the database turns out to be damaged, or was replaced:
+        whatever else were written into it could be lost, and only a person can set that right.
         """
         self._watch_signals()
         async with self._duties, self._web:
@@ -79,6 +85,7 @@ class Daemon:
             beside = [
                 asyncio.create_task(self._serve_requests()),
                 asyncio.create_task(self._feed_watchdog()),
+                asyncio.create_task(self._watch_clocks()),
             ]
             await self._do("scan")
             self._schedule()
@@ -112,7 +119,14 @@ class Daemon:
         store.looks.release_stale(now, "run:")
         # We hold the lock of the one `run`: whoever leased hosts as one before is dead.
         store.hosts.free("run:", now)
-        store.journal.set_state("daemon", {"pid": os.getpid(), "since": to_stamp(now)})
+        self._sign_in()
+
+    def _sign_in(self) -> None:
+        """Say who works on this database, and since when by the clock as it goes now."""
+        clock = self._desk.clock
+        since = clock.now() - timedelta(seconds=clock.monotonic() - self._began)
+        state = {"pid": os.getpid(), "since": to_stamp(since)}
+        self._desk.store.journal.set_state("daemon", state)
 
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -154,6 +168,40 @@ class Daemon:
                 self._do, _trigger(when), args=[name], id=name, replace_existing=True, **extra
             )
 
+    async def _watch_clocks(self) -> None:
+        """Notice that the wall clock was set, or that the machine slept."""
+        known = self._zero_hour()
+        while not self._stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), CLOCKS_PAUSE_SECONDS)
+            step = self._zero_hour() - known
+            if abs(step) >= CLOCK_STEP:
+                known += step
+                self._clock_was_set(step)
+
+    def _zero_hour(self) -> datetime:
+        """Return when the monotonic clock showed zero, by the wall clock as it goes now."""
+        clock = self._desk.clock
+        return clock.now() - timedelta(seconds=clock.monotonic())
+
+    def _clock_was_set(self, step: timedelta) -> None:
+        """Plan anew: what was planned by another clock may be years away, or years ago."""
+        log.info("the clock was set %s by %s", "back" if step < NO_TIME else "forward", abs(step))
+        try:
+            self._sign_in()
+        except DatabaseUnusable as error:
+            self._told("clock", error)
+        if not self._scheduler.running:
+            return
+        if step < NO_TIME:
+            self._schedule()
+            return
+        now = self._desk.clock.now()
+        for job in self._scheduler.get_jobs():
+            if job.next_run_time is not None and job.next_run_time < now:
+                # Once: the scheduler would list every tick of the years between.
+                job.modify(next_run_time=now)
+
     async def _do(self, name: str) -> None:
         """Do one duty; whatever goes wrong is said, and the service goes on."""
         if self._desk.stopping:
@@ -167,6 +215,7 @@ class Daemon:
         duty: Callable[[], Awaitable[str]] = getattr(self._duties, name)
         try:
             with self._diary.duty(name):
+                self._desk.store.database.require_its_file()
                 said = await duty()
             if said:
                 self._manager.status(said)
@@ -176,7 +225,7 @@ class Daemon:
                 self._come_back()
         except CannotWork as error:
             self._told(name, error)
-            if isinstance(error, DatabaseUnusable) and error.code == CORRUPTED:
+            if isinstance(error, DatabaseUnusable) and error.code in (CORRUPTED, REPLACED):
                 self._damage = error
                 self._asked_to_stop()
         except ArchiverError as error:
@@ -246,6 +295,7 @@ class Daemon:
                 self._desk.store.looks.release(self._desk.holder)
                 self._desk.store.journal.close_interrupted(self._desk.clock.now())
                 self._desk.store.journal.set_state("daemon", {})
+            self._desk.store.database.empty_log()
         except DatabaseUnusable as error:
             # The next start clears up as after a kill.
             log.warning("the end could not be written down: %s", error)

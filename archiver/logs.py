@@ -35,8 +35,9 @@ _PRIORITIES = (
 )
 # Libraries whose everyday chatter is not ours to repeat.
 _CHATTY = ("aiohttp", "apscheduler", "asyncio", "urllib3", "waybackpy", "sqlite_utils")
-# Here every odd cookie of a stranger is a warning, 256 in one answer (aiohttp._cookie_helpers).
-_ABOUT_STRANGERS = "aiohttp.internal"
+# Whose warnings are everyday life: every odd cookie of a stranger, 256 in one answer
+# (aiohttp._cookie_helpers), and every tick of a duty that is still at work.
+_EVERYDAY = ("aiohttp.internal", "apscheduler.scheduler")
 
 _USER_INFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,15}://)[^/?#\s@]*@")
 # The Authorization values of archive.org ("LOW access:secret"), Bearer and Basic.
@@ -64,7 +65,8 @@ def set_up(
     logging.getLogger("archiver").setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger(_ABOUT_STRANGERS).setLevel(logging.ERROR)
+    for name in _EVERYDAY:
+        logging.getLogger(name).setLevel(logging.ERROR)
     logging.captureWarnings(True)
 
 

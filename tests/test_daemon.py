@@ -99,6 +99,39 @@ async def test_a_look_in_flight_is_finished_and_recorded_when_the_service_stops(
     assert claims(place) == 0
 
 
+async def test_a_duty_that_takes_longer_than_to_its_next_tick_is_no_warning(
+    place: Place, town: Town
+) -> None:
+    place.cite(town.url(SLOW))
+    place.configure(town, archive__mode='"off"', schedule__scan='"1s"', schedule__check='"1s"')
+    child = await place.start("run")
+    await until(lambda: town.visits, "the request", child)
+    # The scan's ticks go on beside it: by its second file at least one of the check is left out.
+    for number in range(2):
+        place.cite(town.url(NEWS, SECOND), event=f"2017-01-0{number + 1}--later")
+        files = f"SELECT count(*) = {number + 2} FROM files"
+        await until(lambda files=files: place.value(files), "a scan", child)
+    town.gate.set()
+    done = await stopped(child)
+    assert done.code == 0
+    assert "warning" not in done.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_command_that_is_asked_to_end_leaves_no_link_claimed(
+    place: Place, town: Town, number: signal.Signals
+) -> None:
+    place.cite(town.url(SLOW))
+    place.configure(town, archive__mode='"off"')
+    child = await place.start("check", "--due")
+    await until(lambda: town.visits, "the request", child)
+    assert claims(place) == 1
+    child.send_signal(number)
+    town.gate.set()
+    assert (await ended(child)).code == 130
+    assert claims(place) == 0
+
+
 async def test_a_service_that_finds_no_internet_stays_and_says_so(place: Place) -> None:
     place.cite(*(f"https://paper-{number}.example/news/a-story-of-its-own" for number in range(6)))
     place.configure()

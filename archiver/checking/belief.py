@@ -428,7 +428,8 @@ def _under_mark(belief: Belief, underlying: Belief, step: Step) -> Belief:
     if reason in _MARKS:
         return _mark(belief, step)
     if reason == MARK_CLEARED.reason:
-        return underlying
+        planned = underlying.next_look_at or belief.next_look_at
+        return replace(underlying, next_look_at=planned)
     current = _without_mark(underlying, step)
     if current is underlying:
         return belief

@@ -17,6 +17,8 @@ from archiver.checking.resolver import AddressRefused, Exchange, NameTimeout
 
 # Faults of this machine, not of a host: to be treated like being offline (reference perf §1).
 LOCAL_TROUBLE = "local-trouble"
+# What silence is called.
+TIMEOUTS = frozenset({"dns-timeout", "connect-timeout", "read-timeout"})
 # A certificate we do not trust: the page is fetched once more without verification.
 CERTIFICATE_WORDS = frozenset(
     {"tls-expired", "tls-not-yet", "tls-self-signed", "tls-chain", "tls-name"}

@@ -227,6 +227,11 @@ class Lanes:
         for lane in list(self._idle.values()):
             self._forget(lane)
 
+    def doubt_leases(self) -> None:
+        """Take no lease for granted any more: what the ledger was told was taken back."""
+        for lane in self._lanes.values():
+            lane.leased_until = None
+
     def _lane(self, key: str) -> _Lane:
         lane = self._lanes.get(key)
         if lane is None:
@@ -274,15 +279,21 @@ class Lanes:
             self._forget(other)
 
     def _forget(self, lane: _Lane) -> None:
-        """Release an idle lane; the ledger remembers from here on."""
+        """Release an idle lane; the ledger remembers from here on.
+
+        So do we until its delay is over: a full disk can take back what the ledger was told.
+        """
+        if lane.leased_until is not None:
+            last = lane.last_request_at or datetime.fromtimestamp(0, UTC)
+            # Stored moments are whole seconds, and a clock may be so too: cutting must not
+            # shorten the delay.
+            self._ledger.release(lane.key, self.holder, last + timedelta(seconds=1))
+            lane.leased_until = None
         self._idle.pop(lane.key, None)
-        self._lanes.pop(lane.key, None)
-        if lane.leased_until is None:
-            return
-        last = lane.last_request_at or datetime.fromtimestamp(0, UTC)
-        # Stored moments are whole seconds, and a clock may be so too: cutting must not shorten
-        # the delay.
-        self._ledger.release(lane.key, self.holder, last + timedelta(seconds=1))
+        if lane.next_start <= self._clock.monotonic():
+            self._lanes.pop(lane.key, None)
+        else:
+            self._idle[lane.key] = lane
 
     def _lease(self, lane: _Lane) -> bool:
         """Make sure the lease outlives one more request and its delay; False when refused."""

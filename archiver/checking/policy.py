@@ -103,6 +103,15 @@ class Policy:
     drift_title: int = 60
     drift_gap: timedelta = 7 * DAY
 
+    @property
+    def longest_wait(self) -> timedelta:
+        """Return a time that no look is put off for, whatever was found."""
+        intervals = (
+            *(self.interval_ok_max, *self.intervals_failing, self.interval_blocked),
+            *(self.interval_dead, self.retry_cap_link),
+        )
+        return max(intervals) * (1 + self.jitter) + DAY
+
     @classmethod
     def from_settings(cls, check: CheckOptions) -> Policy:
         """Take over what the configuration's `[check]` section decides."""

@@ -26,7 +26,8 @@ from yarl import URL
 
 from archiver.checking.address import AddressGuard, is_literal
 from archiver.checking.body import Body
-from archiver.checking.failures import LOCAL_TROUBLE, word_for
+from archiver.checking.failures import LOCAL_TROUBLE, TIMEOUTS, word_for
+from archiver.checking.pulse import Pulse
 from archiver.checking.resolver import (
     AddressRefused,
     Exchange,
@@ -242,6 +243,7 @@ class Wire:
         self._keeps = not check.host_delay
         self._fresh: aiohttp.ClientSession | None = None
         self._kept: aiohttp.ClientSession | None = None
+        self._pulse = Pulse()
         self.connections = 0
         self.encrypted = 0
         self.most_open = _MOST_OPEN
@@ -255,6 +257,7 @@ class Wire:
         self._fresh = self._kept = self._open_session(inner, keeps=False)
         if self._keeps:
             self._kept = self._open_session(inner, keeps=True)
+        self._pulse.start()
         return self
 
     def _open_session(self, inner: AbstractResolver, *, keeps: bool) -> aiohttp.ClientSession:
@@ -286,6 +289,7 @@ class Wire:
         return session
 
     async def __aexit__(self, *_: object) -> None:
+        self._pulse.stop()
         for session in (self._fresh, self._kept):
             if session is not None:
                 await session.close()
@@ -343,11 +347,14 @@ class Wire:
     ) -> Answer | Failure:
         exchange = Exchange()
         token = current_exchange.set(exchange)
+        began = asyncio.get_running_loop().time()
         try:
             body = Body(max_body or self._max_body, wire, exchange, tape)
             return await self._get(session, wire, headers, seconds, verify, body)
         except _EXPECTED as error:
             word = word_for(error, exchange, through_proxy=self._proxy is not None)
+            if word in TIMEOUTS and self._pulse.was_late_since(began):
+                word = LOCAL_TROUBLE
             stale = exchange.reused and not exchange.heard and word in BROKEN
             return Failure(word, exchange.heard, stale, exchange.resolved)
         except TapeTrouble as trouble:

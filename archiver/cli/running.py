@@ -19,8 +19,8 @@ Result = TypeVar("Result")
 def run_stoppable(desk: Desk, work: Callable[[], Awaitable[Result]]) -> Result:
     """Run work to its end, or until a signal asks it to stop.
 
-    The first SIGINT or SIGTERM lets requests in flight finish and be recorded, a second one
-    ends at once. Raises KeyboardInterrupt (exit 130) when a signal came.
+    The first SIGINT, SIGTERM or SIGHUP (the terminal was closed) lets requests in flight finish
+    and be recorded, a second one ends at once. Raises KeyboardInterrupt (exit 130) when one came.
     """
 
     async def main() -> Result:
@@ -35,6 +35,9 @@ def run_stoppable(desk: Desk, work: Callable[[], Awaitable[Result]]) -> Result:
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, asked_to_stop)
+        # nohup(1) has it ignored: then work goes on when the terminal is closed.
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            loop.add_signal_handler(signal.SIGHUP, asked_to_stop)
         try:
             result = await task
         except asyncio.CancelledError:

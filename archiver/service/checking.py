@@ -28,6 +28,7 @@ from archiver.checking.policy import Policy
 from archiver.checking.rules import case_wants_probe, judge, judge_case, vouches
 from archiver.checking.tape import Tape
 from archiver.clock import from_stamp
+from archiver.errors import CannotWork
 from archiver.model import ALIVE, OFFLINE, Finding, Observation
 from archiver.records import record
 from archiver.service.desk import Desk
@@ -109,9 +110,13 @@ class Checking:
 
     def lease(self, links: Iterable[KnownLink]) -> None:
         """Lease the hosts of links that are about to be looked at, as far as they are free."""
-        with self.desk.store.hosts.together():
-            for host in dict.fromkeys(link.host for link in links):
-                self._lanes.claim(host)
+        try:
+            with self.desk.store.hosts.together():
+                for host in dict.fromkeys(link.host for link in links):
+                    self._lanes.claim(host)
+        except CannotWork:
+            self._lanes.doubt_leases()
+            raise
 
     async def see(
         self, link: KnownLink, *, urgent: bool = False, begin: Callable[[], bool] | None = None

@@ -84,6 +84,7 @@ class Duties:
         journal, clock = self._desk.store.journal, self._desk.clock
         self._desk.store.looks.release_stale(clock.now())
         self._desk.store.hosts.put_right(clock.now())
+        rounds.plan_anew(self._desk)
         if not self._desk.store.queries.due_count(clock.now()):
             clients.notifying.nothing_due()
             return ""
@@ -164,9 +165,12 @@ class Duties:
         if taken:
             try:
                 async with self._lending.at_work() as clients:
-                    await rounds.look_at(clients.checking, [link_id for _, link_id in taken])
-                for request_id, _ in taken:
-                    journal.answer(request_id, clock.now())
+                    asked = [link_id for _, link_id in taken]
+                    summary = await rounds.look_at(clients.checking, asked)
+                for request_id, link_id in taken:
+                    # What we were to end before is left for the next service to take up.
+                    if link_id in summary.findings or not self._desk.stopping:
+                        journal.answer(request_id, clock.now())
             except CannotWork:
                 self._requests_failed = True
                 raise

@@ -78,11 +78,13 @@ def back_up(desk: Desk) -> Path | None:
 def prune(desk: Desk) -> Pruned:
     """Forget what may be forgotten (design §7); stops between two steps when asked to."""
     store, now = desk.store, desk.clock.now()
+    looks_kept_since = now - desk.settings.database.keep_looks
     links = store.citations.prune_uncited(now - UNCITED_KEPT)
     store.pruning.probes(now - PROBES_KEPT)
     store.pruning.requests(now - REQUESTS_KEPT)
+    store.pruning.runs(looks_kept_since)
     looks = captures = 0
-    for count in store.pruning.looks(now - desk.settings.database.keep_looks):
+    for count in store.pruning.looks(looks_kept_since):
         looks += count
         if desk.stopping:
             break

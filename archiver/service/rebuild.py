@@ -29,7 +29,7 @@ def differences(desk: Desk, *, rejudge: bool) -> Iterator[str]:
         if _same(folded, link.belief, rejudge=rejudge):
             continue
         if not rejudge:
-            desk.store.looks.put_right(link_id, folded)
+            desk.store.looks.put_right(link_id, _as_planned(folded, link.belief))
         yield (
             f"{shown(link.url, 2000)}: {link.belief.verdict} ({link.belief.reason})"
             f" -> {folded.verdict} ({folded.reason})"
@@ -49,5 +49,21 @@ def _looks(
 def _same(folded: Belief, stored: Belief, *, rejudge: bool) -> bool:
     if rejudge:
         return (folded.verdict, folded.reason) == (stored.verdict, stored.reason)
-    # When to look next may have been put off since, by a host's pause or the operator.
-    return replace(folded, next_look_at=None) == replace(stored, next_look_at=None)
+    return _without_plan(folded) == _without_plan(stored)
+
+
+def _without_plan(belief: Belief) -> Belief:
+    """Leave out when to look next: a host's pause or the operator may have put it off since."""
+    below = belief.underlying
+    if below is not None:
+        below = replace(below, next_look_at=None)
+    return replace(belief, next_look_at=None, underlying=below)
+
+
+def _as_planned(folded: Belief, stored: Belief) -> Belief:
+    """Keep when to look next below a mark too; no look has planned a link's first one."""
+    if folded.underlying is None:
+        return folded
+    planned = (stored.underlying or stored).next_look_at
+    below = replace(folded.underlying, next_look_at=planned or folded.underlying.next_look_at)
+    return replace(folded, underlying=below)

@@ -17,10 +17,11 @@ from datetime import datetime
 from functools import partial
 
 from archiver.checking.lanes import settings_for
+from archiver.checking.policy import Policy
 from archiver.errors import CannotWork, DatabaseUnusable
 from archiver.model import Finding, Verdict
 from archiver.service.checking import Busy, Checking, Seen
-from archiver.service.desk import log
+from archiver.service.desk import Desk, log
 from archiver.store import PASSING, KnownLink, RecordedLook
 
 # Reference perf §4 and §6: slices of 200 keep a claim under 5 ms; a window of 1,000 links mixes
@@ -66,6 +67,12 @@ class Summary:
     def __str__(self) -> str:
         words = ", ".join(f"{count} {word}" for word, count in sorted(self.verdicts.items()))
         return f"{self.looks} looks" + (f": {words}" if words else "")
+
+
+def plan_anew(desk: Desk) -> None:
+    """Make due what no clock but one that was ahead can have put off for so long."""
+    longest = Policy.from_settings(desk.settings.check).longest_wait
+    desk.store.looks.plan_anew(desk.clock.now(), longest)
 
 
 async def look_at_due(

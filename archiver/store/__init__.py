@@ -40,12 +40,13 @@ from archiver.store.migrating import Around, migrate, pending_migrations
 from archiver.store.outbox import News, Outbox
 from archiver.store.pruning import Pruned, Pruning
 from archiver.store.queries import Queries
-from archiver.store.troubles import CORRUPTED, PASSING
+from archiver.store.troubles import CORRUPTED, PASSING, REPLACED
 
 __all__ = [
     "CORRUPTED",
     "HALF_COPY",
     "PASSING",
+    "REPLACED",
     "ArchiveTask",
     "Around",
     "CopiedRecord",

@@ -264,6 +264,10 @@ class Citations:
         When no file at all was found, or more than a fifth of the known citations went, only
         what was already missing in a scan ≥ 10 minutes ago is removed (design §7).
         """
+        # What a clock that was ahead missed would be held back until that time comes.
+        self._database.execute(
+            "UPDATE citations SET missing_since = ?1 WHERE missing_since > ?1", [to_stamp(now)]
+        )
         missing = int(
             self._database.value(
                 "SELECT count(*) FROM citations WHERE missing_since IS NOT NULL AND gone_at IS NULL"

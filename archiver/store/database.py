@@ -16,7 +16,7 @@ from typing import Any
 import sqlite_utils
 
 from archiver.errors import DatabaseUnusable
-from archiver.store.troubles import CORRUPTED, RESTORE, spoken
+from archiver.store.troubles import CORRUPTED, REPLACED, RESTORE, spoken
 from archiver.text import shown
 
 # How long a writer waits for another process's transaction. All of ours are short.
@@ -41,10 +41,34 @@ class Database:
         self.path = path
         self.connection = connection
         self.tables = sqlite_utils.Database(connection, execute_plugins=False, strict=True)
+        self._file = _identity(path)
 
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
+
+    def require_its_file(self) -> None:
+        """Raise `DatabaseUnusable` when the file was removed, or replaced, since it was opened.
+
+        SQLite would go on with a file without a name, which is lost with its last user.
+        """
+        with contextlib.suppress(OSError):  # a disk that does not answer tells nothing
+            found = _identity(self.path)
+            if found != self._file:
+                raise DatabaseUnusable(
+                    f"The database {self.path} was {'replaced' if found else 'removed'} under the"
+                    " running program; nothing more is done.",
+                    "Start again with what is there now; stop the service before you touch it.",
+                    code=REPLACED if found else "database-unreachable",
+                )
+
+    def empty_log(self) -> None:
+        """Write the log back into the file, if nobody reads: what comes in its place would get it.
+
+        SQLite does so at the end itself, but not for a file that was moved.
+        """
+        with self.impatient(_CUT_PATIENCE_SECONDS):
+            self.pragmas(["wal_checkpoint(TRUNCATE)"])
 
     def interrupt(self) -> None:
         """End the statement that runs, from another thread; its caller gets `interrupted`."""
@@ -147,6 +171,14 @@ class Database:
         """Set pragmas."""
         for statement in statements:
             self.execute(f"PRAGMA {statement}")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return which file stands at a path; None for none."""
+    with contextlib.suppress(FileNotFoundError):
+        found = path.stat()
+        return found.st_dev, found.st_ino
+    return None
 
 
 def connect(

@@ -17,7 +17,8 @@ from archiver.store.database import Database
 # A host's Retry-After is capped at 24 h (design §5): a pause that seems longer was noted by a
 # clock that was ahead, and would close the host until that time comes.
 _LONGEST_PAUSE = timedelta(hours=24, minutes=1)
-# What was noted further ahead of now was noted by a clock that was wrong.
+# What was noted further ahead of now was noted by a clock that was wrong; and leases are renewed
+# every minute or so.
 _CLOCK_TRUST = timedelta(days=1)
 
 
@@ -38,8 +39,12 @@ class Hosts:
                 " ON CONFLICT (host) DO UPDATE SET leased_by = ?2, leased_until = ?4,"
                 " not_before = min(not_before, ?5)"
                 " WHERE leased_by IS NULL OR leased_by = ?2 OR leased_until <= ?3"
+                " OR leased_until > ?6"
                 " RETURNING not_before, last_request_at, consecutive_pauses",
-                [host, holder, to_stamp(now), to_stamp(until), to_stamp(now + _LONGEST_PAUSE)],
+                [
+                    *(host, holder, to_stamp(now), to_stamp(until)),
+                    *(to_stamp(now + _LONGEST_PAUSE), to_stamp(until + _CLOCK_TRUST)),
+                ],
             )
         return HostState(_moment(rows[0][0]), _moment(rows[0][1]), rows[0][2]) if rows else None
 

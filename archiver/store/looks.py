@@ -168,6 +168,14 @@ class Looks:
             "UPDATE links SET next_look_at = ? WHERE last_look_at > ?", [to_stamp(now), ahead]
         )
 
+    def plan_anew(self, now: datetime, longest: timedelta) -> None:
+        """Make due what nobody has planned, or a clock that was ahead: later than any look is."""
+        self._database.execute(
+            "UPDATE links SET next_look_at = ?"
+            " WHERE cited = 1 AND (next_look_at > ? OR next_look_at IS NULL)",
+            [to_stamp(now), to_stamp(now + longest)],
+        )
+
     def postpone(self, link_ids: Iterable[int], until: datetime) -> None:
         """Look later at links whose host the operator asked to leave alone."""
         self._database.execute_many(
@@ -229,12 +237,9 @@ class Looks:
             " VALUES (?, ?, ?, ?, ?, ?)",
             [
                 (
-                    look.link.link_id,
-                    to_stamp(look.observation.looked_at),
-                    look.link.belief.verdict.value,
-                    look.belief.verdict.value,
-                    look.belief.reason,
-                    look_id,
+                    *(look.link.link_id, to_stamp(look.observation.looked_at)),
+                    *(look.link.belief.verdict.value, look.belief.verdict.value),
+                    *(look.belief.reason, look_id),
                 )
                 for look_id, look in looks
                 if look.belief.verdict is not look.link.belief.verdict
@@ -369,14 +374,9 @@ def _link_row(look: RecordedLook) -> tuple[Any, ...]:
 
 def _belief_columns(belief: Belief) -> tuple[Any, ...]:
     return (
-        belief.verdict.value,
-        belief.reason,
-        _stamp(belief.since),
-        _stamp(belief.last_look_at),
-        _stamp(belief.next_look_at),
-        _stamp(belief.last_alive_at),
-        belief.last_alive_by,
-        belief_text(belief),
+        *(belief.verdict.value, belief.reason, _stamp(belief.since)),
+        *(_stamp(belief.last_look_at), _stamp(belief.next_look_at)),
+        *(_stamp(belief.last_alive_at), belief.last_alive_by, belief_text(belief)),
     )
 
 

@@ -109,6 +109,14 @@ class Pruning:
         """Drop requests of people that were answered so long ago that nobody watches them."""
         self._database.execute("DELETE FROM requests WHERE done_at < ?", [to_stamp(before)])
 
+    def runs(self, before: datetime) -> None:
+        """Drop runs that ended before a moment; the newest of each kind and outcome stays."""
+        self._database.execute(
+            "DELETE FROM runs WHERE ended_at < ?"
+            " AND id NOT IN (SELECT max(id) FROM runs GROUP BY kind, outcome)",
+            [to_stamp(before)],
+        )
+
     def _ranges(self) -> Iterator[tuple[int, int]]:
         """Part all links into ranges of ids: beyond the first number, up to the last."""
         first = 0

@@ -15,6 +15,9 @@ PASSING = frozenset({"database-locked", "disk-full"})
 # The file is damaged, or none of ours: nothing more may be written into it.
 CORRUPTED = "database-corrupted"
 
+# Another file stands in its place: what is written into the old one is lost.
+REPLACED = "database-replaced"
+
 # A write that the system refused without saying that the disk is full: most often a quota or a
 # limit on the size of files (setrlimit(2), RLIMIT_FSIZE), or a disk that fails.
 _REFUSED_WRITES = frozenset(

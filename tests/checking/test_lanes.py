@@ -350,6 +350,21 @@ async def test_what_another_process_did_while_our_lease_had_lapsed_is_taken_over
             assert clock.monotonic() - began >= 9
 
 
+async def test_a_release_that_the_ledger_lost_shortens_no_delay() -> None:
+    class FullDisk(MemoryHostLedger):
+        def release(self, host, holder, last_request_at):  # type: ignore[no-untyped-def]
+            """Be taken back with the rest of its transaction."""
+
+    clock = RehearsalClock(START, speed=200)
+    lanes = Lanes(check_settings(host_delay="60s"), {}, clock, FullDisk())
+    async with lanes.hold("news.example") as lane, lane.request():
+        pass
+    ended = clock.monotonic()
+    lanes.release_idle()
+    async with lanes.hold("news.example") as lane, lane.request():
+        assert clock.monotonic() - ended >= 60
+
+
 async def test_leases_cost_the_store_two_writes_for_a_host_however_many_links_it_has() -> None:
     class Counting(MemoryHostLedger):
         leases = releases = 0

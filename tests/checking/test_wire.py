@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 
+from archiver.checking import pulse
 from archiver.checking.hops import redirect_target, refresh_target, sibling_of
 from archiver.urls import Address, read_address
 from tests.checking.servers import (
@@ -14,6 +16,7 @@ from tests.checking.servers import (
     Names,
     RawServer,
     answering,
+    check_settings,
     fetching,
     look,
     status_line,
@@ -183,3 +186,21 @@ def test_a_sibling_keeps_what_shapes_an_answer_and_invents_the_rest() -> None:
     )
     for home in ("https://news.example/", "https://news.example/?a=b", "http://news.example/en/"):
         assert sibling_of(home) is None
+
+
+async def test_silence_while_we_did_not_listen_ourselves_says_nothing_of_a_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pulse, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(pulse, "LATE_SECONDS", 0.5)
+
+    async def silent(_: Connection) -> None:
+        time.sleep(0.9)  # noqa: ASYNC251  (all of the loop is to be held up)
+        await asyncio.sleep(3)
+
+    async with RawServer(silent) as server:
+        names = Names({"news.example": [("127.0.0.1", server.port)]})
+        check = check_settings(timeout="1s", connect_timeout="1s")
+        async with fetching(check, resolver=names) as fetcher:
+            seen = await look(fetcher, "http://news.example/story")
+    assert seen.error == "local-trouble"

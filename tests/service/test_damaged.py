@@ -15,6 +15,7 @@ from archiver.service.desk import Desk
 from archiver.service.maintenance import maintain
 from archiver.service.restoring import newest_sound_copy
 from archiver.store import Store
+from tests.service.children import ForkedChild
 from tests.service.damaging import (
     DAMAGES,
     URLS,
@@ -245,6 +246,29 @@ async def test_a_service_whose_database_is_damaged_under_it_ends_and_names_the_c
     for name in copies:
         store = Store.open(prepared.folder / "backups" / name)
         assert store.counting.looks_ever() == 3 * len(URLS)
+        store.close()
+
+
+async def test_a_service_whose_database_is_removed_or_replaced_under_it_does_nothing_more(
+    place: Place, whole: Path
+) -> None:
+    place.cite(*URLS[:2], event="0")
+    place.configure(archive__mode='"off"', schedule__scan='"1s"', schedule__check='"1s"')
+    child = await place.start("run")
+    assert isinstance(child, ForkedChild)
+    await until(lambda: place.value("SELECT count(*) FROM looks") == 2, "two looks", child)
+    moved = place.database.rename(place.folder / "moved.db")
+    place.cite(*URLS[2:4], event="1")
+    await until(lambda: "was removed" in child.said(), "the word of it", child)
+    shutil.copy(whole, place.database)
+    done = await ended(child)
+    assert done.code == 4
+    assert "was replaced" in done.err
+    assert "Traceback" not in done.err
+    # The log of the one is not played into the other, and all that was done is in the first.
+    for path, looks in ((moved, 2), (place.database, 3 * len(URLS))):
+        store = Store.open(path, checked=True)
+        assert store.counting.looks_ever() == looks
         store.close()
 
 

@@ -81,6 +81,17 @@ def test_a_half_finished_pull_removes_nothing_until_a_second_scan_agrees(store: 
     assert store.citations.known_files() == {}
 
 
+def test_what_a_clock_that_was_ahead_missed_is_not_held_back_until_that_time(
+    store: Store,
+) -> None:
+    store.citations.replace_files([scanned("http://x.test/a")], NOW)
+    ahead = NOW + timedelta(days=365)
+    store.citations.mark_missing_files(["events/a.md"], ahead)
+    assert store.citations.settle_removals(frozenset(), ahead).held_back == 1
+    assert store.citations.settle_removals(frozenset(), NOW).held_back == 1
+    assert store.citations.settle_removals(frozenset(), NOW + timedelta(minutes=11)).removed == 1
+
+
 def test_a_file_that_comes_back_after_a_pull_lost_nothing(store: Store) -> None:
     file = scanned(*[f"http://x.test/{number}" for number in range(10)])
     store.citations.replace_files([file], NOW)

@@ -248,3 +248,14 @@ def test_cutting_the_log_keeps_nobody_waiting_for_a_long_reader(store: Store) ->
         assert time.monotonic() - began < 0.5
     settle_journal(store.database)
     assert path.with_name(path.name + "-wal").stat().st_size == 0
+
+
+def test_asking_for_requests_waits_for_no_lock_where_nobody_asked(store: Store) -> None:
+    store.citations.replace_files([scanned("http://x.test/a")], NOW)
+    with closing(sqlite3.connect(store.database.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with store.database.impatient(0.01):
+            assert store.journal.take_requests("check", NOW) == []
+        other.execute("ROLLBACK")
+    asked = store.journal.ask(1, "check", NOW)
+    assert store.journal.take_requests("check", NOW) == [(asked, 1)]

@@ -155,3 +155,14 @@ def test_a_pause_noted_by_a_clock_that_was_ahead_lasts_a_day_at_most(store: Stor
         assert state is not None
         assert state.not_before is not None
         assert (state.not_before > now) is paused
+
+
+def test_a_lease_taken_by_a_clock_that_was_ahead_closes_no_host_until_that_time(
+    store: Store,
+) -> None:
+    ahead = NOW + timedelta(days=365)
+    assert store.hosts.lease("left.test", "command:1", ahead, ahead + timedelta(minutes=1))
+    assert store.hosts.lease("held.test", "command:1", NOW, NOW + timedelta(minutes=1))
+    until = NOW + timedelta(minutes=1)
+    assert store.hosts.lease("left.test", "run:2", NOW, until) is not None
+    assert store.hosts.lease("held.test", "run:2", NOW, until) is None

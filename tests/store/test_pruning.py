@@ -58,6 +58,22 @@ def test_answered_requests_go_and_open_ones_stay_however_old(store: Store) -> No
     assert left == asked[1:]
 
 
+def test_old_runs_go_but_the_newest_of_each_kind_and_outcome(store: Store) -> None:
+    journal, later = store.journal, NOW + timedelta(days=400)
+    ended = (("once", "done"), ("check", "done"), ("check", "offline"), ("check", "done"))
+    for kind, outcome in ended:
+        journal.end(journal.begin(kind, NOW), NOW, outcome)
+    under_way = journal.begin("check", NOW)
+    young = journal.begin("check", later)
+    journal.end(young, later, "interrupted")
+    store.pruning.runs(NOW)
+    assert store.database.value("SELECT count(*) FROM runs") == len(ended) + 2
+    store.pruning.runs(NOW + timedelta(days=1))
+    left = [row["id"] for row in store.database.rows("SELECT id FROM runs ORDER BY id")]
+    assert left == [1, 3, 4, under_way, young]
+    assert store.counting.last_good_run("once") == NOW
+
+
 def test_of_captures_the_telling_ones_stay(store: Store) -> None:
     store.citations.replace_files([scanned(URL)], NOW)
     days = (0, 10, 20, 400, 410, 420, 430, 440)

@@ -71,7 +71,7 @@ class Archiving:
         self._keeping = Keeping(desk, self._policy)
         self._playing = Playing(desk, self._policy, self._clients, self._breakers, self._keeping)
         self._submitting = Submitting(desk, self._clients, self._breakers, self._keeping)
-        self._waiting: dict[int, datetime] = {}
+        self._waiting: dict[int, WaitUntil] = {}
         # Links whose submission waits for its turn, and until when nobody has one.
         self._queue: set[int] = set()
         self._next_turn = datetime.min.replace(tzinfo=UTC)
@@ -140,7 +140,7 @@ class Archiving:
         """Take the most urgent due links one step further; say whether anything moved."""
         moved = False
         now = self.desk.clock.now()
-        self._waiting = {one: until for one, until in self._waiting.items() if until > now}
+        self._waiting = {one: wait for one, wait in self._waiting.items() if wait.until > now}
         left_out = {*self._submitting.busy, *self._waiting, *done.others}
         done.next_turn = None
         if self._queue and now < self._next_turn:
@@ -287,7 +287,7 @@ class Archiving:
             self._next_turn = done.next_turn = waits.until
             self._slots_full = waits.reason == pacing.SLOTS
         elif waits.is_pace:
-            self._waiting[task.link_id] = waits.until
+            self._waiting[task.link_id] = waits
         else:
             done.waits[waits.reason] = waits.until
             self.desk.store.archive.put_off(task.link_id, waits.until)
@@ -319,9 +319,14 @@ class Archiving:
             self._next_turn = clock.now()
             self._poll_until = clock.monotonic() + POLL_PATIENCE.total_seconds()
             return True
-        moments = list(self._waiting.values())
         polls = clock.monotonic() < self._poll_until
-        # Full slots are waited for as long as jobs are asked for (contract §1, `run --once`).
+        # Full slots, and jobs of the same host, are waited for as long as jobs are asked for
+        # (contract §1, `run --once`).
+        moments = [
+            each.until
+            for each in self._waiting.values()
+            if polls or each.reason != pacing.HOST_BUSY
+        ]
         if next_turn is not None and (polls or not self._slots_full):
             moments.append(next_turn)
         due = self.desk.store.archive.next_poll() if polls else None

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from archiver.archiving import pacing, steps
 from archiver.archiving.answers import JobState, Outcome, PollAnswer, SubmitAnswer, Trouble
-from archiver.archiving.breakers import SUBMITS
+from archiver.archiving.breakers import SLOT_PAUSE, SUBMITS
 from archiver.archiving.pacing import Account, Usage, WaitUntil
 from archiver.archiving.pipeline import Action, ArchiveRecord, Situation, Submit
 from archiver.archiving.refusals import Kind, refusal_for
@@ -46,6 +46,8 @@ class Submitting:
         self._sending: dict[int, asyncio.Task[None]] = {}
         self._account: Account | None = None
         self._account_asked_at = float("-inf")
+        # How many submissions of ours at a time the account last had slots for.
+        self._room: int | None = None
 
     @property
     def busy(self) -> frozenset[int]:
@@ -124,6 +126,9 @@ class Submitting:
             backend=backend,
             keys_mark=self._clients.keys_mark,
         )
+        if answer.trouble is Trouble.SLOTS:
+            # After the pause it is asked how many there are (reference wayback §1.4, F).
+            self._account_asked_at = float("-inf")
         self._note_host(host, answer.outcome, answer.code, answer.trouble)
 
     def _note_host(self, host: str, outcome: Outcome, code: str, trouble: Trouble) -> None:
@@ -175,11 +180,17 @@ class Submitting:
         account = self._clients.account
         if backend != "spn2" or account is None or self.keys_refused:
             return
-        if clock.monotonic() - self._account_asked_at < _ACCOUNT_HOLDS_SECONDS:
+        scarce = self._room is not None and self._room < self._desk.settings.archive.slots
+        holds = SLOT_PAUSE.total_seconds() if scarce else _ACCOUNT_HOLDS_SECONDS
+        if clock.monotonic() - self._account_asked_at < holds:
             return
         self._account_asked_at = clock.monotonic()
+        ours = self._running(backend)
         answer = await account.user_status()
         self._account = answer.figures
+        free = answer.figures.available if answer.figures else None
+        # Those that are free, and those that we hold ourselves (reference wayback §1.7).
+        self._room = None if free is None else max(0, free) + ours
         if answer.figures is not None:
             told = {"at": to_stamp(clock.now()), "figures": asdict(answer.figures)}
             self._desk.store.journal.set_state(ACCOUNT_STATE, told)
@@ -197,15 +208,22 @@ class Submitting:
         """Say whether the archive has refused the account keys we have."""
         return self._clients.account is not None and self._breakers.keys_are_refused("spn2")
 
+    def _running(self, backend: str, host: str | None = None) -> int:
+        """Count submissions on their way, of any process."""
+        since = self._desk.clock.now() - _ON_ITS_WAY[backend]
+        return self._desk.store.archive.running(backend, since, host)
+
     def _usage(self, backend: str, host: str) -> Usage:
         archive, now = self._desk.store.archive, self._desk.clock.now()
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         return Usage(
             today=len(archive.attempts_since(midnight, backend)),
             recent=archive.attempts_since(now - timedelta(minutes=1), backend),
-            running=max(len(self._sending), archive.running(backend, now - _ON_ITS_WAY[backend])),
+            running=max(len(self._sending), self._running(backend)),
+            host_running=self._running(backend, host),
             host_last_at=archive.last_attempt_at_host(host),
             account=self._account,
+            room=self._room,
         )
 
     async def wait_for_one(self) -> bool:

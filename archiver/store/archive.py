@@ -146,13 +146,14 @@ class Archive:
         )
         return None if text is None else datetime.fromisoformat(text)
 
-    def running(self, archive: str, since: datetime) -> int:
-        """Count submissions begun since a moment that have no final answer yet."""
+    def running(self, archive: str, since: datetime, host: str | None = None) -> int:
+        """Count submissions (to a host) begun since a moment that have no final answer yet."""
         return int(
             self._database.value(
-                "SELECT count(*) FROM attempts WHERE archive = ? AND ended_at IS NULL"
-                " AND started_at >= ?",
-                [archive, to_stamp(since)],
+                "SELECT count(*) FROM attempts a JOIN links l ON l.id = a.link_id"
+                " WHERE a.archive = ?1 AND a.ended_at IS NULL AND a.started_at >= ?2"
+                " AND (?3 IS NULL OR l.host = ?3)",
+                [archive, to_stamp(since), host],
             )
         )
 

@@ -140,6 +140,20 @@ def test_slots_and_the_gap_of_a_host() -> None:
     assert submit(Usage(host_last_at=NOW - MINUTE)) == Allowed()
 
 
+def test_one_submission_of_a_host_is_on_its_way_at_a_time() -> None:
+    busy = Usage(running=1, host_running=1, host_last_at=NOW - 10 * MINUTE)
+    assert submit(busy) == WaitUntil(NOW + 20 * SECOND, "host-busy", is_pace=True)
+    assert submit(replace(busy, host_running=0)) == Allowed()
+
+
+@pytest.mark.parametrize(("room", "running"), [(0, 0), (1, 1), (3, 2)])
+def test_no_more_slots_are_taken_than_the_account_has_or_the_settings_allow(
+    room: int, running: int
+) -> None:
+    assert waits(submit(Usage(room=room, running=running))) == "slots"
+    assert submit(Usage(room=room + 1, running=min(room, 1))) == Allowed()
+
+
 # ------------------------------------------------------------------ breakers
 
 

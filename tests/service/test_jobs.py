@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from archiver.clock import RehearsalClock
 from archiver.config import Keys
@@ -18,6 +21,7 @@ from archiver.service.checking import Checking
 from archiver.service.desk import Desk
 from archiver.service.rounds import look_at_due
 from archiver.service.scan import scan
+from archiver.service.submitting import Submitting
 from tests.service.desk import open_desk
 from tests.service.town import Place, Town
 
@@ -123,3 +127,39 @@ async def test_slots_that_stay_full_end_a_pass_when_its_jobs_were_polled_for_a_m
         done = await work.archiving.work(timedelta(minutes=15))
         assert done.submissions == 2
         assert work.clock.monotonic() - began < 4 * 60
+
+
+async def test_a_job_that_is_on_its_way_holds_back_the_next_page_of_its_host_and_ends_the_pass(
+    place: Place, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Submitting, "_spaces_hosts", True)
+    town.archive.job_time = timedelta(hours=1)
+    async with looked_at(place, town, PAGES[0], OTHER) as work:
+        began = work.clock.monotonic()
+        done = await work.archiving.work(timedelta(minutes=15))
+        assert done.submissions == 1
+        assert work.clock.monotonic() - began < 5 * 60
+
+
+async def test_the_next_page_of_a_host_is_submitted_in_the_same_pass_once_its_turn_comes(
+    place: Place, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Submitting, "_spaces_hosts", True)
+    async with looked_at(place, town, PAGES[0], OTHER) as work:
+        done = await work.archiving.work(timedelta(minutes=15))
+        starts = [row[0] for row in place.rows("SELECT started_at FROM attempts ORDER BY id")]
+    assert done.submissions == 2
+    first, second = map(datetime.fromisoformat, starts)
+    assert second - first >= timedelta(minutes=1)
+
+
+async def test_with_no_free_slot_of_the_account_nothing_is_submitted_until_there_is_one(
+    place: Place, town: Town
+) -> None:
+    town.archive.script("user", ".*", Scripted.json({"available": 0, "processing": 3}))
+    async with looked_at(place, town, PAGES[0]) as work:
+        assert (await work.archiving.work(timedelta(minutes=1))).submissions == 0
+        town.archive.clear_scripts()
+        work.clock.jump(timedelta(seconds=30))
+        await asyncio.sleep(2.5)
+        assert (await work.archiving.work(timedelta(minutes=1))).submissions == 1

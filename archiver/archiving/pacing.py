@@ -146,10 +146,7 @@ def allow_submit(
     An empty `host` lets submissions of one host follow each other at once: an archive that runs
     on this machine needs no gap.
     """
-    if keys_are_refused(breakers, backend, keys_mark):
-        return WaitUntil(now + DAY, KEYS_REFUSED)
-    names = ("refused", "throttle", SUBMITS, f"daily-{backend}", f"slots-{backend}", f"host-{host}")
-    if waiting := _open(breakers, names, now):
+    if waiting := pause_of(breakers, now, backend=backend, host=host, keys_mark=keys_mark):
         return waiting
     budget = day_budget(backend, limits, usage, now)
     if budget.left_for(reserved=reserved) <= 0:
@@ -160,6 +157,21 @@ def allow_submit(
     per_minute = limits.submits_per_minute if backend == "spn2" else limits.anonymous_per_minute
     host_waits = _host_waits(usage, now) if host else None
     return _minute(usage, per_minute, now) or host_waits or Allowed()
+
+
+def pause_of(
+    breakers: Mapping[str, Breaker],
+    now: datetime,
+    *,
+    backend: str,
+    host: str,
+    keys_mark: str = "",
+) -> WaitUntil | None:
+    """Return the pause that covers a submission to `host`, None when there is none."""
+    if keys_are_refused(breakers, backend, keys_mark):
+        return WaitUntil(now + DAY, KEYS_REFUSED)
+    names = ("refused", "throttle", SUBMITS, f"daily-{backend}", f"slots-{backend}", f"host-{host}")
+    return _open(breakers, names, now)
 
 
 def _open(breakers: Mapping[str, Breaker], names: Sequence[str], now: datetime) -> WaitUntil | None:

@@ -60,6 +60,9 @@ class Submitting:
         `again` plans anew from a freshly read task: under the write lock, because another
         process may have been faster.
         """
+        paused = self._paused(task, action)
+        if paused is not None:
+            return paused
         await self._ask_account(action.backend)
         now = self._desk.clock.now()
         with self._desk.store.atomic():
@@ -79,6 +82,16 @@ class Submitting:
         self._sending[task.link_id] = sending
         sending.add_done_callback(lambda _: self._sending.pop(task.link_id, None))
         return None
+
+    def _paused(self, task: ArchiveTask, action: Submit) -> WaitUntil | None:
+        """Say whether nothing may be asked for now, not even about the account."""
+        return pacing.pause_of(
+            self._breakers.all(),
+            self._desk.clock.now(),
+            backend=action.backend,
+            host=task.host if self._spaces_hosts else "",
+            keys_mark=self._clients.keys_mark,
+        )
 
     def _allowed(self, task: ArchiveTask, action: Submit, now: datetime) -> pacing.Answer:
         return pacing.allow_submit(

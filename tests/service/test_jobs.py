@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from archiver.archiving.answers import Trouble
+from archiver.archiving.breakers import SUBMITS
 from archiver.clock import RehearsalClock
 from archiver.config import Keys
 from archiver.demo.wayback import Scripted
@@ -163,3 +165,14 @@ async def test_with_no_free_slot_of_the_account_nothing_is_submitted_until_there
         work.clock.jump(timedelta(seconds=30))
         await asyncio.sleep(2.5)
         assert (await work.archiving.work(timedelta(minutes=1))).submissions == 1
+
+
+async def test_while_the_archive_is_to_be_left_alone_not_even_the_account_is_asked_about(
+    place: Place, town: Town
+) -> None:
+    async with looked_at(place, town, PAGES[0]) as work:
+        await work.archiving.work(timedelta(minutes=1), frozenset({READING}))
+        Breakers(work.desk).note(Trouble.REFUSED, SUBMITS, None, backend="spn2")
+        done = await work.archiving.work(timedelta(minutes=1))
+        assert "connection-refused" in done.waits
+    assert town.archive.asked("user") == []

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from archiver.archiving import pacing, steps
 from archiver.archiving.answers import JobState, Outcome, PollAnswer, SubmitAnswer, Trouble
 from archiver.archiving.breakers import SLOT_PAUSE, SUBMITS
-from archiver.archiving.pacing import Account, Usage, WaitUntil
+from archiver.archiving.pacing import Usage, WaitUntil
 from archiver.archiving.pipeline import Action, ArchiveRecord, Situation, Submit
 from archiver.archiving.refusals import Kind, refusal_for
 from archiver.clock import to_stamp
@@ -18,7 +18,7 @@ from archiver.service.archive_clients import ArchiveClients
 from archiver.service.breakers import Breakers
 from archiver.service.desk import Desk
 from archiver.service.keeping import Keeping, progress_of
-from archiver.service.status import ACCOUNT_STATE
+from archiver.service.status import ACCOUNT_STATE, account_today
 from archiver.store import ArchiveTask
 
 # The account's own figures are asked for this often at most.
@@ -44,7 +44,6 @@ class Submitting:
         self._breakers = breakers
         self._keeping = keeping
         self._sending: dict[int, asyncio.Task[None]] = {}
-        self._account: Account | None = None
         self._account_asked_at = float("-inf")
         # How many submissions of ours at a time the account last had slots for.
         self._room: int | None = None
@@ -200,7 +199,6 @@ class Submitting:
         self._account_asked_at = clock.monotonic()
         ours = self._running(backend)
         answer = await account.user_status()
-        self._account = answer.figures
         free = answer.figures.available if answer.figures else None
         # Those that are free, and those that we hold ourselves (reference wayback §1.7).
         self._room = None if free is None else max(0, free) + ours
@@ -235,7 +233,7 @@ class Submitting:
             running=max(len(self._sending), self._running(backend)),
             host_running=self._running(backend, host),
             host_last_at=archive.last_attempt_at_host(host),
-            account=self._account,
+            account=account_today(self._desk, now),
             room=self._room,
         )
 

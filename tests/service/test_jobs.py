@@ -167,6 +167,23 @@ async def test_with_no_free_slot_of_the_account_nothing_is_submitted_until_there
         assert (await work.archiving.work(timedelta(minutes=1))).submissions == 1
 
 
+async def test_an_account_whose_figures_cannot_be_had_keeps_the_limit_it_last_told(
+    place: Place, town: Town
+) -> None:
+    told = {"available": 3, "daily_captures": 100, "daily_captures_limit": 100}
+    town.archive.script("user", ".*", Scripted.json(told), times=1)
+    town.archive.script("user", ".*", Scripted(503, "later"))
+    async with looked_at(place, town, PAGES[0]) as work:
+        assert "daily-budget" in (await work.archiving.work(timedelta(minutes=1))).waits
+    with open_desk(place, work.clock) as desk:
+        desk.keys = Keys("access-word", "secret-word")
+        desk.store.archive.wake(1, work.clock.now())
+        async with Archiving(desk) as archiving:
+            assert (await archiving.work(timedelta(minutes=1))).submissions == 0
+    assert len(town.archive.asked("user")) == 2
+    assert town.archive.asked("spn2") == []
+
+
 async def test_while_the_archive_is_to_be_left_alone_not_even_the_account_is_asked_about(
     place: Place, town: Town
 ) -> None:

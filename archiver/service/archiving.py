@@ -134,7 +134,15 @@ class Archiving:
             await self._send_polls(done)
             if not moved:
                 break
+        self._rest_until_its_turn(link_id)
         return from_json(self.desk.store.archive.task(link_id).record)
+
+    def _rest_until_its_turn(self, link_id: int) -> None:
+        """Store when a link may go on that only a pace holds back, to be told and waited for."""
+        if link_id in self._queue:
+            self.desk.store.archive.put_off(link_id, self._next_turn)
+        elif link_id in self._waiting:
+            self.desk.store.archive.put_off(link_id, self._waiting[link_id].until)
 
     async def _one_round(self, done: Done, kinds: frozenset[str]) -> bool:
         """Take the most urgent due links one step further; say whether anything moved."""
@@ -187,6 +195,7 @@ class Archiving:
     async def _advance(self, task: ArchiveTask, done: Done, kinds: frozenset[str]) -> bool:
         """Plan and carry out one step of one link; say whether it got anywhere."""
         self._queue.discard(task.link_id)
+        self._waiting.pop(task.link_id, None)
         record = from_json(task.record)
         situation = self._situation(task)
         if situation.refused == IS_ARCHIVE:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from archiver.archiving import choose
 from archiver.archiving.actions import ArchiveLimits, Purpose, Situation, Step, Verify
+from archiver.archiving.answers import Playback
 from archiver.archiving.choose import Wanted
 from archiver.archiving.record import ArchiveRecord, Phase
 from archiver.archiving.transitions import (
@@ -49,6 +50,8 @@ def after_verify(
     chosen = action.purpose is Purpose.CHOSEN
     if verification.word is Passed.UNANSWERED:
         record, later = put_off(record, verification, now)
+        if verification.reason == Playback.TROUBLE and record.unplayed >= len(_PLAYBACK_DELAYS):
+            record = _let_others_come(record, action)
         return Step(replace(record, next_at=later) if chosen else replace(record, ask_at=later))
     record = replace(record, unplayed=0)
     url = action.capture.archive_url
@@ -77,6 +80,22 @@ def _after_also(
     if verification.word is Passed.GOOD:
         return replace(record, also=also, passed=(*record.passed, capture)[-CANDIDATES:])
     return replace(record, also=also, played=tuple(each for each in record.played if each != url))
+
+
+def _let_others_come(record: ArchiveRecord, action: Verify) -> ArchiveRecord:
+    """Go on to other captures where the archive cannot play one (reference wayback §4.3).
+
+    The candidates of a link take turns, a day each; a copy for another citation is let go until
+    the next look-up: what else the link waits for stands behind it.
+    """
+    failed = action.capture
+    if action.purpose is Purpose.ALSO:
+        also = tuple(each for each in record.also if each.archive_url != failed.archive_url)
+        return replace(record, also=also, unplayed=0)
+    if action.purpose is Purpose.WITNESS or record.state is not ArchiveState.CAPTURED:
+        return record
+    best, *others = (*record.candidates, failed)
+    return replace(record, best=best, candidates=tuple(others))
 
 
 def put_off(

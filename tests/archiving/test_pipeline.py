@@ -59,6 +59,7 @@ NOTHING = LookupAnswer(Lookup.NOTHING)
 GOOD = Verification(Passed.GOOD, "ok")
 MISSING = Verification(Passed.MISSING, "missing")
 WALL = Verification(Passed.NOT_EVIDENCE, "challenge")
+UNPLAYABLE = Verification(Passed.UNANSWERED, "trouble")
 
 
 def capture(when: datetime, status: int | None = 200, source: str = "cdx") -> Capture:
@@ -604,6 +605,48 @@ def test_a_capture_that_cannot_be_played_is_asked_for_less_and_less() -> None:
     assert played <= 10
     record = after_verify(record, GOOD, Verify(capture(NOW - 400 * DAY)), now, SETTINGS).record
     assert (record.state, record.unplayed) == (ArchiveState.ARCHIVED, 0)
+
+
+def play(record: ArchiveRecord, word: Verification, now: datetime) -> tuple[Capture, ArchiveRecord]:
+    action = do(record, ALIVE, now)
+    assert isinstance(action, Verify), action
+    return action.capture, after_verify(record, word, action, now, SETTINGS).record
+
+
+def test_beside_a_capture_that_cannot_be_played_the_candidates_have_their_turns() -> None:
+    years = [capture(NOW - 400 * DAY * n) for n in (1, 2)]
+    record, now, asked = looked_up(found(*years)).record, NOW, []
+    for _ in range(6):
+        best, record = play(record, UNPLAYABLE, now)
+        asked.append(best)
+        assert record.next_at is not None
+        assert record.next_at - now >= HOUR / 2
+        now = record.next_at
+    assert asked == [asked[0]] * 4 + [asked[4], asked[0]]
+    assert {each.archive_url for each in asked} == {each.archive_url for each in years}
+    best, record = play(record, GOOD, now)
+    assert (best, record.state) == (asked[4], ArchiveState.ARCHIVED)
+
+
+def test_an_archive_that_throttles_moves_no_candidate_up() -> None:
+    record, now = looked_up(found(*(capture(NOW - n * DAY) for n in (400, 800)))).record, NOW
+    first = record.best
+    for _ in range(8):
+        _, record = play(record, Verification(Passed.UNANSWERED, "throttled"), now)
+        now = record.next_at or now
+    assert record.best == first
+
+
+def test_a_copy_for_another_citation_that_cannot_be_played_holds_no_refreshment_up() -> None:
+    unplayable = capture(NOW - 500 * DAY)
+    record, now = replace(archived(), also=(unplayable,)), NOW
+    assert do(record, ALIVE, now) == Verify(unplayable, Purpose.ALSO)
+    for _ in range(4):
+        _, record = play(record, UNPLAYABLE, now)
+        assert record.ask_at is not None
+        now = record.ask_at
+    assert isinstance(do(record, ALIVE, now), Submit)
+    assert record.state is ArchiveState.ARCHIVED
 
 
 def test_each_citations_own_best_capture_is_played_too() -> None:

@@ -272,19 +272,23 @@ class Archive:
             [capture_id, distance_days, flag, citation_id],
         )
 
-    def unchecked_claims(self, limit: int, asked_before: datetime) -> list[sqlite3.Row]:
-        """Return citations whose `archive_url` is not known to be true or not.
+    def claims_due(
+        self, limit: int, *, asked_before: datetime, answered_before: datetime
+    ) -> list[sqlite3.Row]:
+        """Return citations whose `archive_url` is to be checked (again), new ones first.
 
-        Of those an archive gave no answer about only the ones it was asked about before a moment.
+        Of those an archive gave no answer about only the ones it was asked about before a moment,
+        of those it answered the ones whose answer is as old as the other.
         """
         return list(
             self._database.rows(
                 "SELECT c.*, l.url AS link_url, l.wire AS link_wire FROM citations c"
                 " LEFT JOIN links l ON l.id = c.link_id"
-                " WHERE c.archive_claim = 'unchecked' AND c.gone_at IS NULL"
-                " AND (c.claim_checked_at IS NULL OR c.claim_checked_at <= ?)"
+                " WHERE c.archive_claim <> 'absent' AND c.gone_at IS NULL"
+                " AND (c.claim_checked_at IS NULL OR c.claim_checked_at <="
+                " CASE c.archive_claim WHEN 'unchecked' THEN ? ELSE ? END)"
                 " ORDER BY c.claim_checked_at IS NOT NULL, c.claim_checked_at, c.id LIMIT ?",
-                [to_stamp(asked_before), limit],
+                [to_stamp(asked_before), to_stamp(answered_before), limit],
             )
         )
 
@@ -295,11 +299,11 @@ class Archive:
             [claim.value, to_stamp(now), citation_id],
         )
 
-    def claim_unanswered(self, citation_id: int, now: datetime) -> None:
-        """Note that an archive gave no answer about a claim: others first, then again."""
+    def claim_asked(self, citation_id: int, at: datetime) -> None:
+        """Note that an archive is asked about a claim: others first, then again."""
         self._database.execute(
             "UPDATE citations SET claim_checked_at = ? WHERE id = ?",
-            [to_stamp(now), citation_id],
+            [to_stamp(at), citation_id],
         )
 
     def backlog(self) -> Mapping[str, int]:

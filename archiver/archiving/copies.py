@@ -33,7 +33,7 @@ CANDIDATES = 3  # reference wayback §9.4.6: on failure the next best, at most t
 NOT_EVIDENCE_REASK = 30 * DAY
 # A page whose captures are walls has hundreds of them: two rounds of candidates, no more.
 MOST_REJECTED = 2 * CANDIDATES
-_MISSING_DELAY = 6 * HOUR  # reference wayback §9.3, V1
+MISSING_DELAY = 6 * HOUR  # reference wayback §9.3, V1
 # A capture that the archive cannot play (reference wayback §4.3) is not asked for for ever.
 _PLAYBACK_DELAYS = (30 * MINUTE, 2 * HOUR, 6 * HOUR, DAY)
 
@@ -132,7 +132,7 @@ def _after_chosen(
 def _after_missing(record: ArchiveRecord, now: datetime, settings: ArchiveLimits) -> ArchiveRecord:
     """One missing playback proves nothing; the second ends it (contract §2, `lost`)."""
     if record.missing == 0:
-        return replace(record, missing=1, next_at=now + _MISSING_DELAY, reason="missing-once")
+        return replace(record, missing=1, next_at=now + MISSING_DELAY, reason="missing-once")
     if record.state is ArchiveState.ARCHIVED and record.best is not None:
         rejected = bounded(record.rejected, record.best.archive_url)
         lost = enter(record, ArchiveState.LOST, now, "missing-twice")

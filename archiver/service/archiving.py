@@ -33,7 +33,9 @@ from archiver.archiving.pipeline import (
     plan,
     to_json,
 )
+from archiver.archiving.record import CLOCK_TRUST, set_back
 from archiver.checking.policy import Policy
+from archiver.clock import from_stamp, to_stamp
 from archiver.errors import ArchiverError, ConfigurationError
 from archiver.service.archive_clients import ArchiveClients
 from archiver.service.breakers import Breakers
@@ -47,6 +49,8 @@ from archiver.service.work_done import Done
 from archiver.store import ArchiveTask
 
 _BATCH = 50
+# The state that tells when archive work was last done, by the clock of that time.
+_LAST_WORK = "archive-work"
 # A program that was mended meanwhile finds the link again soon enough.
 _AFTER_A_MISTAKE = timedelta(days=1)
 _PLANS = 6  # a link concludes at most so often in a row before it must wait
@@ -107,6 +111,7 @@ class Archiving:
         if self.desk.store.archive.next_poll() is not None:
             # Jobs of a process that ended are waited for like our own.
             self._poll_until = clock.monotonic() + POLL_PATIENCE.total_seconds()
+        self._notice_a_clock_that_was_ahead()
         with self.desk.shows("Asking the archive", None) as progress:
             while not self.desk.stopping and (end is None or clock.monotonic() < end):
                 before = done.anything
@@ -118,6 +123,15 @@ class Archiving:
                     break
         await self._submitting.finish()
         return done
+
+    def _notice_a_clock_that_was_ahead(self) -> None:
+        """Plan everything anew after one, or it would rest until the time that was shown."""
+        now, journal = self.desk.clock.now(), self.desk.store.journal
+        seen = journal.state(_LAST_WORK)
+        if seen is not None and from_stamp(seen) > now + CLOCK_TRUST:
+            log.warning("the clock was ahead: archive work is planned anew")
+            self.desk.store.archive.wake_all(now)
+        journal.set_state(_LAST_WORK, to_stamp(now))
 
     @property
     def keys_refused(self) -> bool:
@@ -196,6 +210,7 @@ class Archiving:
         """Plan and carry out one step of one link; say whether it got anywhere."""
         self._queue.discard(task.link_id)
         self._waiting.pop(task.link_id, None)
+        task = self._trusted(task)
         record = from_json(task.record)
         situation = self._situation(task)
         if situation.refused == IS_ARCHIVE:
@@ -216,6 +231,15 @@ class Archiving:
             done.others.add(task.link_id)
             return True
         return await self._carry_out(task, record, situation, action, done)
+
+    def _trusted(self, task: ArchiveTask) -> ArchiveTask:
+        """Store a record anew that was written by a clock which was ahead."""
+        record = from_json(task.record)
+        trusted = set_back(record, self.desk.clock.now())
+        if trusted is record:
+            return task
+        self._keeping.save(task, Step(trusted))
+        return self.desk.store.archive.task(task.link_id)
 
     async def _advance_cited_copy(
         self, task: ArchiveTask, record: ArchiveRecord, done: Done, kinds: frozenset[str]

@@ -118,7 +118,7 @@ def _backend(desk: Desk) -> str | None:
 def _day(desk: Desk, backend: str) -> DayBudget:
     now = desk.clock.now()
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    used = len(desk.store.archive.attempts_since(today, backend))
+    used = len(desk.store.archive.attempts_between(today, now, backend))
     usage = Usage(used, account=account_today(desk, now))
     return day_budget(backend, desk.settings.archive, usage, now)
 
@@ -127,4 +127,5 @@ def account_today(desk: Desk, now: datetime) -> Account | None:
     """Return what the archive last said of the account today: its figures are those of one day."""
     told = desk.store.journal.state(ACCOUNT_STATE, {})
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return Account(**told["figures"]) if told.get("at", "") >= to_stamp(midnight) else None
+    is_todays = to_stamp(midnight) <= told.get("at", "") <= to_stamp(now)
+    return Account(**told["figures"]) if is_todays else None

@@ -228,11 +228,11 @@ class Submitting:
         archive, now = self._desk.store.archive, self._desk.clock.now()
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         return Usage(
-            today=len(archive.attempts_since(midnight, backend)),
-            recent=archive.attempts_since(now - timedelta(minutes=1), backend),
+            today=len(archive.attempts_between(midnight, now, backend)),
+            recent=archive.attempts_between(now - timedelta(minutes=1), now, backend),
             running=max(len(self._sending), self._running(backend)),
             host_running=self._running(backend, host),
-            host_last_at=archive.last_attempt_at_host(host),
+            host_last_at=archive.last_attempt_at_host(host, now),
             account=account_today(self._desk, now),
             room=self._room,
         )

@@ -105,6 +105,12 @@ class Archive:
             [to_stamp(at), link_id],
         )
 
+    def wake_all(self, at: datetime) -> None:
+        """Make all archive work that is planned due at a moment, unless it is due earlier."""
+        self._database.execute(
+            "UPDATE links SET archive_next_at = ?1 WHERE archive_next_at > ?1", [to_stamp(at)]
+        )
+
     def save(self, link_id: int, progress: Progress) -> None:
         """Store where a link's archiving stands."""
         self._database.execute(
@@ -157,12 +163,12 @@ class Archive:
             )
         )
 
-    def last_attempt_at_host(self, host: str) -> datetime | None:
-        """Return when a page of this host was last submitted."""
+    def last_attempt_at_host(self, host: str, until: datetime) -> datetime | None:
+        """Return when a page of this host was last submitted, up to a moment."""
         text = self._database.value(
             "SELECT max(a.started_at) FROM attempts a JOIN links l ON l.id = a.link_id"
-            " WHERE l.host = ?",
-            [host],
+            " WHERE l.host = ? AND a.started_at <= ?",
+            [host, to_stamp(until)],
         )
         return None if text is None else datetime.fromisoformat(text)
 
@@ -172,14 +178,17 @@ class Archive:
             "SELECT * FROM attempts WHERE link_id = ? ORDER BY id DESC LIMIT 1", [link_id]
         )
 
-    def attempts_since(self, since: datetime, archive: str | None = None) -> list[datetime]:
-        """Return when submissions began since a moment, oldest first (failed ones count)."""
+    def attempts_between(self, since: datetime, until: datetime, archive: str) -> list[datetime]:
+        """Return when submissions began, oldest first (failed ones count).
+
+        Those that are still to come were noted by a clock that was ahead, and use nothing up.
+        """
         return [
             datetime.fromisoformat(row[0])
             for row in self._database.rows(
-                "SELECT started_at FROM attempts WHERE started_at >= ?1"
-                " AND (?2 IS NULL OR archive = ?2) ORDER BY started_at",
-                [to_stamp(since), archive],
+                "SELECT started_at FROM attempts WHERE started_at BETWEEN ? AND ?"
+                " AND archive = ? ORDER BY started_at",
+                [to_stamp(since), to_stamp(until), archive],
             )
         ]
 

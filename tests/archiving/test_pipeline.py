@@ -44,6 +44,7 @@ from archiver.archiving.pipeline import (
     priority,
     to_json,
 )
+from archiver.archiving.record import set_back
 from archiver.archiving.refusals import REFUSALS, Kind
 from archiver.archiving.verify import Passed, Verification
 from archiver.config import ArchiveSettings
@@ -681,6 +682,28 @@ def test_each_citations_copy_is_played_again_after_ninety_days_and_only_kept_whi
     record = after_verify(record, word, Verify(old, Purpose.ALSO), now, SETTINGS).record
     assert (record.state, record.played) == (ArchiveState.ARCHIVED, (new.archive_url,))
     assert isinstance(plan(record, situation, now, SETTINGS), Wait)
+
+
+# ----------------------------------------------------- a clock that was ahead
+
+
+def test_what_a_clock_that_was_ahead_wrote_counts_as_written_now() -> None:
+    outage = SubmitAnswer(Outcome.UNKNOWN, trouble=Trouble.OUTAGE)
+    written, by_now = (
+        after_submit(submitting(now), outage, ALIVE, now, SETTINGS).record
+        for now in (NOW + 300 * DAY, NOW)
+    )
+    assert set_back(written, NOW) == by_now
+    assert set_back(by_now, NOW) is by_now
+
+
+def test_what_was_written_before_the_clock_was_ahead_stays() -> None:
+    record = archived(when=NOW - 500 * DAY, now=NOW - 20 * DAY)
+    later = replace(record, touched_at=NOW + 30 * DAY, ask_at=NOW + 31 * DAY)
+    trusted = set_back(later, NOW)
+    assert (trusted.touched_at, trusted.ask_at) == (NOW, NOW + DAY)
+    assert (trusted.verified_at, trusted.since) == (record.verified_at, record.since)
+    assert set_back(replace(record, touched_at=NOW + 5 * HOUR), NOW).touched_at == NOW + 5 * HOUR
 
 
 # ------------------------------------------------- second vantage, refreshing

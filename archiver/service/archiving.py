@@ -281,9 +281,8 @@ class Archiving:
     ) -> bool:
         if isinstance(action, Submit):
             return await self._submit(task, action, done)
-        if isinstance(action, Poll) and self.keys_refused:
-            # Refused keys are shown once (reference wayback §9.6). A job is forgotten in the end,
-            # and what became of it is then looked up.
+        if isinstance(action, Poll) and not self._submitting.may_poll:
+            # A job is forgotten in the end, and what became of it is then looked up.
             forgotten = record.job_until and record.job_until + timedelta(seconds=1)
             self._keeping.rest(task, record, forgotten)
             return True

@@ -224,6 +224,11 @@ class Submitting:
         since = self._desk.clock.now() - _ON_ITS_WAY[backend]
         return self._desk.store.archive.running(backend, since, host)
 
+    @property
+    def may_poll(self) -> bool:
+        """Say whether jobs may be asked for; refused keys are shown once (reference §9.6)."""
+        return self._clients.account is not None and not self.keys_refused
+
     def _usage(self, backend: str, host: str) -> Usage:
         archive, now = self._desk.store.archive, self._desk.clock.now()
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -193,3 +193,20 @@ async def test_while_the_archive_is_to_be_left_alone_not_even_the_account_is_ask
         done = await work.archiving.work(timedelta(minutes=1))
         assert "connection-refused" in done.waits
     assert town.archive.asked("user") == []
+
+
+async def test_a_job_that_nobody_can_ask_about_without_keys_is_looked_up_when_it_is_forgotten(
+    place: Place, town: Town
+) -> None:
+    town.archive.job_time = timedelta(hours=1)
+    async with looked_at(place, town, PAGES[0]) as work:
+        await work.archiving.work(timedelta(seconds=6))
+        work.clock.jump(timedelta(minutes=2))
+    with open_desk(place, work.clock) as desk:
+        async with Archiving(desk) as archiving:
+            done = await archiving.work(timedelta(minutes=2))
+            assert (done.polls, town.archive.asked("status")) == (0, [])
+            town.archive.job_time = timedelta(0)
+            work.clock.jump(timedelta(hours=2))
+            await archiving.work(timedelta(minutes=2))
+        assert desk.store.archive.task(1).state is ArchiveState.CAPTURED

@@ -157,10 +157,11 @@ def _next_candidate(
     empty = replace(record, best=None, candidates=(), verified_at=None, missing=0)
     if len(record.rejected) >= MOST_REJECTED:
         empty = replace(empty, ignore_before=now)
-    if failed is not None and reason != "missing" and _is_ours(record, failed):
-        # The archive met a wall or an error where we asked it to look: it would again.
-        tried = replace(empty, tries=record.tries + 1)
-        return unarchivable(tried, now, reason, NOT_EVIDENCE_REASK)
+    if failed is not None and _is_ours(record, failed):
+        empty = replace(empty, tries=record.tries + 1)
+        if reason != "missing":
+            # The archive met a wall or an error where we asked it to look: it would again.
+            return unarchivable(empty, now, reason, NOT_EVIDENCE_REASK)
     searching = enter(empty, ArchiveState.SEARCHING, now, reason)
     return replace(searching, next_at=now)
 

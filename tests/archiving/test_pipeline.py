@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -411,6 +412,41 @@ def test_what_the_archive_did_not_take_is_no_try_of_this_link(answer: SubmitAnsw
     assert (record.state, record.tries, record.accepted_at) == (ArchiveState.QUEUED, 0, None)
     assert record.next_at is not None
     assert isinstance(plan(record, ALIVE, record.next_at, SETTINGS), Submit)
+
+
+def submissions(days: int, answer: Callable[[datetime], SubmitAnswer]) -> list[Submit]:
+    """Live with an index that finds nothing and copies that never play; return what was sent."""
+    record, now, sent = ArchiveRecord(), NOW, []
+    while now < NOW + days * DAY:
+        action = plan(record, ALIVE, now, SETTINGS)
+        match action:
+            case Wait(until):
+                now = until
+            case Conclude(concluded):
+                record = concluded
+            case LookUp():
+                record = after_lookup(record, NOTHING, ALIVE, now, SETTINGS).record
+            case Verify():
+                record = after_verify(record, MISSING, action, now, SETTINGS).record
+            case Submit():
+                sent.append(action)
+                record = begin_submit(record, action, now)
+                record = after_submit(record, answer(now), ALIVE, now, SETTINGS).record
+    return sent
+
+
+def test_a_page_whose_recent_capture_nobody_finds_is_not_submitted_every_day_for_ever() -> None:
+    sent = submissions(80, lambda now: SubmitAnswer(Outcome.RECENT))
+    assert len(sent) == 5
+    # The first time a capture of the last half year would have done.
+    assert [each.unless_newer_than for each in sent] == [180 * DAY] + [DAY] * 4
+
+
+def test_a_page_whose_captures_all_vanish_is_not_submitted_for_ever() -> None:
+    def made(now: datetime) -> SubmitAnswer:
+        return SubmitAnswer(Outcome.CAPTURED, capture=capture(now, source="spn2"))
+
+    assert len(submissions(80, made)) == 5
 
 
 def test_a_recent_capture_without_address_is_looked_up() -> None:

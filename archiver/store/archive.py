@@ -145,10 +145,12 @@ class Archive:
         )
 
     def next_poll(self) -> datetime | None:
-        """Return when the next job is to be asked for."""
+        """Return when the next job is to be asked for that `due` will return then."""
         text = self._database.value(
             "SELECT min(archive_next_at) FROM links WHERE archive_state = 'pending'"
             " AND id IN (SELECT link_id FROM attempts WHERE ended_at IS NULL AND job_id NOT NULL)"
+            " AND (cited = 1 OR id IN (SELECT link_id FROM requests WHERE kind = 'archive'"
+            " AND done_at IS NULL))"
         )
         return None if text is None else datetime.fromisoformat(text)
 

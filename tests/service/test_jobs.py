@@ -24,6 +24,7 @@ from archiver.service.desk import Desk
 from archiver.service.rounds import look_at_due
 from archiver.service.scan import scan
 from archiver.service.submitting import Submitting
+from archiver.service.targets import link_for
 from tests.service.desk import open_desk
 from tests.service.town import Place, Town
 
@@ -210,3 +211,31 @@ async def test_a_job_that_nobody_can_ask_about_without_keys_is_looked_up_when_it
             work.clock.jump(timedelta(hours=2))
             await archiving.work(timedelta(minutes=2))
         assert desk.store.archive.task(1).state is ArchiveState.CAPTURED
+
+
+async def test_the_job_of_a_page_that_nobody_cites_is_asked_about_to_its_end(
+    place: Place, town: Town
+) -> None:
+    town.archive.job_time = timedelta(seconds=1)
+    async with looked_at(place, town, PAGES[0]) as work:
+        wanted = link_for(work.desk, town.url(OTHER))
+        work.desk.store.journal.ask(wanted, "archive", work.clock.now())
+        assert (await work.archiving.one(wanted)).state is ArchiveState.PENDING
+        await asyncio.sleep(1.1)
+        work.clock.jump(timedelta(minutes=1))
+        await work.archiving.work(timedelta(minutes=1))
+        assert work.desk.store.archive.task(wanted).state is ArchiveState.CAPTURED
+        assert place.value("SELECT count(*) FROM requests WHERE done_at IS NULL") == 0
+
+
+async def test_the_job_of_a_page_that_is_cited_no_more_keeps_no_pass_waiting(
+    place: Place, town: Town
+) -> None:
+    town.archive.job_time = timedelta(hours=1)
+    async with looked_at(place, town, PAGES[0]) as work:
+        await work.archiving.work(timedelta(seconds=6))
+        assert work.desk.store.archive.next_poll() is not None
+        work.clock.jump(timedelta(minutes=10))
+        place.cite(town.url(OTHER))
+        await scan(work.desk, accept_removals=True)
+        assert work.desk.store.archive.next_poll() is None

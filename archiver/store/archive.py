@@ -147,8 +147,10 @@ class Archive:
     def next_poll(self) -> datetime | None:
         """Return when the next job is to be asked for that `due` will return then."""
         text = self._database.value(
-            "SELECT min(archive_next_at) FROM links WHERE archive_state = 'pending'"
-            " AND id IN (SELECT link_id FROM attempts WHERE ended_at IS NULL AND job_id NOT NULL)"
+            # Only a link's last submission: an older one that was left open is asked about no more.
+            "SELECT min(archive_next_at) FROM links WHERE id IN (SELECT link_id FROM attempts a"
+            " WHERE ended_at IS NULL AND job_id NOT NULL"
+            " AND id = (SELECT max(id) FROM attempts WHERE link_id = a.link_id))"
             " AND (cited = 1 OR id IN (SELECT link_id FROM requests WHERE kind = 'archive'"
             " AND done_at IS NULL))"
         )

@@ -26,7 +26,7 @@ from archiver.service.scan import scan
 from archiver.service.submitting import Submitting
 from archiver.service.targets import link_for
 from tests.service.desk import open_desk
-from tests.service.town import Place, Town
+from tests.service.town import Place, Town, article
 
 NOW = datetime.now(UTC)  # as the archive's clock says
 PAGES = ["/news/the-harbour-files-of-the-old-town", "/news/The-harbour-files-of-the-old-town"]
@@ -239,3 +239,15 @@ async def test_the_job_of_a_page_that_is_cited_no_more_keeps_no_pass_waiting(
         place.cite(town.url(OTHER))
         await scan(work.desk, accept_removals=True)
         assert work.desk.store.archive.next_poll() is None
+
+
+async def test_the_job_that_refreshes_an_archived_page_is_asked_about_in_the_same_pass(
+    place: Place, town: Town
+) -> None:
+    town.archive.job_time = timedelta(seconds=1)
+    old = NOW - timedelta(days=400)
+    town.archive.add_capture(town.url(PAGES[0]), old, body=article(PAGES[0]))
+    async with looked_at(place, town, PAGES[0]) as work:
+        done = await work.archiving.work(timedelta(minutes=5))
+        assert done.submissions == 1
+        assert place.rows("SELECT outcome FROM attempts") == [("captured",)]

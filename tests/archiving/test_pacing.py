@@ -363,3 +363,11 @@ def test_a_pause_noted_by_a_clock_that_was_ahead_hides_no_real_one() -> None:
     [paused] = note({"throttle": ahead}, Trouble.THROTTLED, READS, NOW, retry_after=600)
     assert paused.until == NOW + timedelta(seconds=600)
     assert isinstance(allow_read({"throttle": paused}, NOW), WaitUntil)
+
+
+def test_strikes_noted_by_a_clock_that_was_ahead_make_no_single_429_an_hour() -> None:
+    ahead: Breakers = {}
+    for minute in range(3):
+        ahead = after(ahead, Trouble.THROTTLED, NOW + 900 * DAY + minute * MINUTE)
+    paused = after(ahead, Trouble.THROTTLED, NOW)
+    assert allow_read(paused, NOW) == WaitUntil(NOW + 20 * SECOND, "http-429")

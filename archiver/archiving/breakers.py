@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -196,9 +196,14 @@ def _recovered(
     ]
 
 
+def _lately(breaker: Breaker, now: datetime, window: timedelta) -> Iterator[datetime]:
+    """Return the strikes within a window before now; those still to come a wrong clock noted."""
+    return (each for each in breaker.strikes if now - window < each <= now)
+
+
 def _throttled(breaker: Breaker, now: datetime, retry_after: int | None) -> Breaker:
     """20 s, 90 s, 5 min; the third within an hour rests everything for an hour."""
-    strikes = (*(each for each in breaker.strikes if each > now - THROTTLE_HOUR), now)
+    strikes = (*_lately(breaker, now, THROTTLE_HOUR), now)
     if len(strikes) >= 3:
         pause = THROTTLE_HOUR
     else:
@@ -209,7 +214,7 @@ def _throttled(breaker: Breaker, now: datetime, retry_after: int | None) -> Brea
 
 def _outage(breaker: Breaker, now: datetime, retry_after: int | None) -> Breaker:
     """Three in a row within ten minutes rest this kind of request for 15 minutes, doubling."""
-    strikes = (*(each for each in breaker.strikes if each > now - OUTAGE_WINDOW), now)
+    strikes = (*_lately(breaker, now, OUTAGE_WINDOW), now)
     if len(strikes) >= OUTAGE_COUNT:
         pause = min(OUTAGE_PAUSE * 2 ** min(breaker.level, 10), OUTAGE_CAP)
         return _opened(breaker, now + pause, "archive-outage", now)

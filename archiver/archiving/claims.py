@@ -7,10 +7,11 @@ judged like a capture of our own, then `judge_claim` gives the contract's word.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from archiver.archiving.addresses import CaptureAddress, capture_url, read_capture_url, read_stamp
 from archiver.archiving.answers import Playback, PlaybackAnswer
+from archiver.archiving.transitions import ONE_DAY
 from archiver.archiving.verify import Passed, verify
 from archiver.model import Capture, Claim, Finding
 from archiver.records import record
@@ -85,6 +86,20 @@ def judge_claim(
         return Claim.WRONG_URL
     away = verification.reason in _REDIRECTED_AWAY or answer.detail == "target-not-captured"
     return Claim.REDIRECTS_ELSEWHERE if away else Claim.NOT_A_CAPTURE
+
+
+def proves_nothing_yet(
+    verdict: Claim, capture: Capture, now: datetime, *, ripe_after: timedelta, vouched: bool
+) -> bool:
+    """Say whether a claim that plays nothing is only to be asked about again.
+
+    A new capture may not be there for a day (reference wayback §0.10), and one playback says
+    nothing against a claim that was `vouched` for until now (§9.3).
+    """
+    if verdict not in (Claim.MISSING, Claim.REDIRECTS_ELSEWHERE):
+        return False
+    # A moment that is still to come is invented, not new.
+    return vouched or -ONE_DAY <= now - capture.captured_at < ripe_after
 
 
 @record

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from archiver.archiving import choose
 from archiver.archiving.actions import ArchiveLimits, Purpose, Situation, Step, Verify
+from archiver.archiving.answers import Playback
 from archiver.archiving.choose import Wanted
 from archiver.archiving.record import ArchiveRecord, Phase
 from archiver.archiving.transitions import (
@@ -32,7 +33,7 @@ CANDIDATES = 3  # reference wayback §9.4.6: on failure the next best, at most t
 NOT_EVIDENCE_REASK = 30 * DAY
 # A page whose captures are walls has hundreds of them: two rounds of candidates, no more.
 MOST_REJECTED = 2 * CANDIDATES
-_MISSING_DELAY = 6 * HOUR  # reference wayback §9.3, V1
+MISSING_DELAY = 6 * HOUR  # reference wayback §9.3, V1
 # A capture that the archive cannot play (reference wayback §4.3) is not asked for for ever.
 _PLAYBACK_DELAYS = (30 * MINUTE, 2 * HOUR, 6 * HOUR, DAY)
 
@@ -49,6 +50,8 @@ def after_verify(
     chosen = action.purpose is Purpose.CHOSEN
     if verification.word is Passed.UNANSWERED:
         record, later = put_off(record, verification, now)
+        if verification.reason == Playback.TROUBLE and record.unplayed >= len(_PLAYBACK_DELAYS):
+            record = _let_others_come(record, action)
         return Step(replace(record, next_at=later) if chosen else replace(record, ask_at=later))
     record = replace(record, unplayed=0)
     url = action.capture.archive_url
@@ -77,6 +80,22 @@ def _after_also(
     if verification.word is Passed.GOOD:
         return replace(record, also=also, passed=(*record.passed, capture)[-CANDIDATES:])
     return replace(record, also=also, played=tuple(each for each in record.played if each != url))
+
+
+def _let_others_come(record: ArchiveRecord, action: Verify) -> ArchiveRecord:
+    """Go on to other captures where the archive cannot play one (reference wayback §4.3).
+
+    The candidates of a link take turns, a day each; a copy for another citation is let go until
+    the next look-up: what else the link waits for stands behind it.
+    """
+    failed = action.capture
+    if action.purpose is Purpose.ALSO:
+        also = tuple(each for each in record.also if each.archive_url != failed.archive_url)
+        return replace(record, also=also, unplayed=0)
+    if action.purpose is Purpose.WITNESS or record.state is not ArchiveState.CAPTURED:
+        return record
+    best, *others = (*record.candidates, failed)
+    return replace(record, best=best, candidates=tuple(others))
 
 
 def put_off(
@@ -113,7 +132,7 @@ def _after_chosen(
 def _after_missing(record: ArchiveRecord, now: datetime, settings: ArchiveLimits) -> ArchiveRecord:
     """One missing playback proves nothing; the second ends it (contract §2, `lost`)."""
     if record.missing == 0:
-        return replace(record, missing=1, next_at=now + _MISSING_DELAY, reason="missing-once")
+        return replace(record, missing=1, next_at=now + MISSING_DELAY, reason="missing-once")
     if record.state is ArchiveState.ARCHIVED and record.best is not None:
         rejected = bounded(record.rejected, record.best.archive_url)
         lost = enter(record, ArchiveState.LOST, now, "missing-twice")
@@ -138,10 +157,11 @@ def _next_candidate(
     empty = replace(record, best=None, candidates=(), verified_at=None, missing=0)
     if len(record.rejected) >= MOST_REJECTED:
         empty = replace(empty, ignore_before=now)
-    if failed is not None and reason != "missing" and _is_ours(record, failed):
-        # The archive met a wall or an error where we asked it to look: it would again.
-        tried = replace(empty, tries=record.tries + 1)
-        return unarchivable(tried, now, reason, NOT_EVIDENCE_REASK)
+    if failed is not None and _is_ours(record, failed):
+        empty = replace(empty, tries=record.tries + 1)
+        if reason != "missing":
+            # The archive met a wall or an error where we asked it to look: it would again.
+            return unarchivable(empty, now, reason, NOT_EVIDENCE_REASK)
     searching = enter(empty, ArchiveState.SEARCHING, now, reason)
     return replace(searching, next_at=now)
 

@@ -32,6 +32,8 @@ HOST_GAP = MINUTE  # §9.2.6
 
 # Why a submission waits for its turn when no other may begin before it either.
 SLOTS, PER_MINUTE = "slots", "per-minute"
+# Why one waits while others may go before it: one of its host is on its way (§9.2.6).
+HOST_BUSY = "host-busy"
 
 
 @record
@@ -81,15 +83,18 @@ class Usage:
     """What has been used, counted from the stored attempts of one backend.
 
     `today` since 00:00 UTC, `recent` the moments of the last minute, `running` submissions
-    without a final answer, `host_last_at` the last one to the same host.
-    `account` is what the archive itself last said, where it was asked.
+    without a final answer, `host_running` those to the same host, `host_last_at` the last of them.
+    `account` is what the archive itself last said, `room` how many submissions of ours at a time
+    it then had slots for; None where it was not asked.
     """
 
     today: int = 0
     recent: Sequence[datetime] = ()
     running: int = 0
+    host_running: int = 0
     host_last_at: datetime | None = None
     account: Account | None = None
+    room: int | None = None
 
 
 @record
@@ -138,23 +143,35 @@ def allow_submit(
 ) -> Answer:
     """Say whether a submission to `host` may be sent now; `keys_mark` is `mark_of(keys)`.
 
-    An empty `host` leaves the gap between two submissions of one host out: an archive that
-    runs on this machine needs none.
+    An empty `host` lets submissions of one host follow each other at once: an archive that runs
+    on this machine needs no gap.
     """
-    if keys_are_refused(breakers, backend, keys_mark):
-        return WaitUntil(now + DAY, KEYS_REFUSED)
-    names = ("refused", "throttle", SUBMITS, f"daily-{backend}", f"slots-{backend}", f"host-{host}")
-    if waiting := _open(breakers, names, now):
+    if waiting := pause_of(breakers, now, backend=backend, host=host, keys_mark=keys_mark):
         return waiting
     budget = day_budget(backend, limits, usage, now)
     if budget.left_for(reserved=reserved) <= 0:
         return WaitUntil(budget.renews_at, "daily-budget")
     slots = limits.slots if backend == "spn2" else 1
-    if usage.running >= slots:
+    if usage.running >= (slots if usage.room is None else min(slots, usage.room)):
         return WaitUntil(now + SLOT_PAUSE, SLOTS, is_pace=True)
     per_minute = limits.submits_per_minute if backend == "spn2" else limits.anonymous_per_minute
-    gap = _host_gap(usage, now) if host else None
-    return _minute(usage, per_minute, now) or gap or Allowed()
+    host_waits = _host_waits(usage, now) if host else None
+    return _minute(usage, per_minute, now) or host_waits or Allowed()
+
+
+def pause_of(
+    breakers: Mapping[str, Breaker],
+    now: datetime,
+    *,
+    backend: str,
+    host: str,
+    keys_mark: str = "",
+) -> WaitUntil | None:
+    """Return the pause that covers a submission to `host`, None when there is none."""
+    if keys_are_refused(breakers, backend, keys_mark):
+        return WaitUntil(now + DAY, KEYS_REFUSED)
+    names = ("refused", "throttle", SUBMITS, f"daily-{backend}", f"slots-{backend}", f"host-{host}")
+    return _open(breakers, names, now)
 
 
 def _open(breakers: Mapping[str, Breaker], names: Sequence[str], now: datetime) -> WaitUntil | None:
@@ -176,7 +193,10 @@ def _minute(usage: Usage, per_minute: int, now: datetime) -> WaitUntil | None:
     return WaitUntil(max(past) + gap, PER_MINUTE, is_pace=True)
 
 
-def _host_gap(usage: Usage, now: datetime) -> WaitUntil | None:
+def _host_waits(usage: Usage, now: datetime) -> WaitUntil | None:
+    """One submission of a host at a time, and a minute between two (§9.2.6)."""
+    if usage.host_running:
+        return WaitUntil(now + SLOT_PAUSE, HOST_BUSY, is_pace=True)
     last = usage.host_last_at
     if last is None or not last <= now < last + HOST_GAP:
         return None

@@ -177,7 +177,8 @@ def _submit(
     until = submit_not_before(record, now)
     if now < until:
         return Wait(until, "cool-down")
-    fresh = refresh or bool(record.rejected)
+    # What it called recent the last time is of no use to us: the index has no capture of this URL.
+    fresh = refresh or bool(record.rejected) or record.outcome == Outcome.RECENT
     return Submit(
         situation.url,
         situation.mode,

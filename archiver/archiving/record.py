@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import field, fields
-from datetime import datetime
+from dataclasses import field, fields, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from archiver.clock import from_stamp, to_stamp
 from archiver.model import ArchiveState, Capture, Run
 from archiver.records import differing, record
+
+# What was noted further ahead of now was noted by a clock that was wrong.
+CLOCK_TRUST = timedelta(days=1)
 
 
 class Phase(StrEnum):
@@ -112,6 +115,26 @@ def from_json(text: str) -> ArchiveRecord:
     )
 
 
+def set_back(record: ArchiveRecord, now: datetime) -> ArchiveRecord:
+    """Return a record that a clock which was ahead wrote as if it had been written now.
+
+    By how much it was ahead says the last step, which cannot be still to come. The moments of
+    captures are the archive's.
+    """
+    ahead = (record.touched_at or now) - now
+    if ahead <= CLOCK_TRUST:
+        return record
+
+    def moved(moment: datetime | None) -> datetime | None:
+        return moment - ahead if moment is not None and moment > now else moment
+
+    run = record.negatives
+    times: dict[str, Any] = {name: moved(getattr(record, name)) for name in _OUR_MOMENTS}
+    times["negatives"] = replace(run, first_at=moved(run.first_at), last_at=moved(run.last_at))
+    times["unknown_at"] = tuple(moved(each) for each in record.unknown_at)
+    return replace(record, **times)
+
+
 def capture_to_plain(capture: Capture) -> dict[str, Any]:
     """Return a capture as a mapping of JSON values."""
     return {each.name: _plain(getattr(capture, each.name)) for each in fields(capture)}
@@ -153,6 +176,7 @@ def _read_captures(stored: list[Mapping[str, Any]]) -> tuple[Capture, ...]:
 
 _NAMES = frozenset(each.name for each in fields(ArchiveRecord))
 _MOMENTS = {each.name for each in fields(ArchiveRecord) if str(each.type) == "datetime | None"}
+_OUR_MOMENTS = _MOMENTS - {"newest_at", "living_at"}
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(_MOMENTS, from_stamp),
     "state": ArchiveState,

@@ -313,11 +313,15 @@ def _accept(
     now: datetime,
     settings: ArchiveLimits,
 ) -> tuple[ArchiveRecord, tuple[Capture, ...]]:
-    """Take in the capture that our own submission made or met."""
+    """Take in the capture that our own submission made or met.
+
+    One that is not named, or no use, may be found in the index; until one is, it was a try.
+    """
     sent = record.attempt_at or now
     record = replace(idle(record), accepted_at=sent, reached_at=sent)
     if capture is None or capture.archive_url in record.rejected or not until_now([capture], now):
-        return search_again(record, now, "recent-capture"), ()
+        tried = replace(record, tries=record.tries + 1)
+        return search_again(tried, now, "recent-capture"), ()
     newest = latest(record.newest_at, capture.captured_at)
     record = replace(record, negatives=Run(), newest_at=newest)
     if record.state in HELD:

@@ -25,6 +25,8 @@ from archiver.urls import capture_identity, is_home
 
 # Reference wayback §9.3, V2: the archive may round a moment.
 SAME_MOMENT = timedelta(seconds=2)
+# Reference wayback §9.3, V2: a page worth a citation is larger than this.
+LEAST_HTML = 512
 # Design §6: the target of a captured redirect was captured within a day of it.
 REDIRECT_WINDOW = timedelta(hours=24)
 
@@ -113,6 +115,8 @@ def verify(
         return Verification(Passed.NOT_EVIDENCE, f"captured-{answer.status}")
     if finding is None or finding.verdict not in ALIVE:
         return Verification(Passed.NOT_EVIDENCE, finding.reason if finding else "not-judged")
+    if "html" in (answer.content_type or "html").lower() and len(answer.body) <= LEAST_HTML:
+        return Verification(Passed.NOT_EVIDENCE, "captured-too-small")
     return Verification(Passed.GOOD, finding.reason)
 
 

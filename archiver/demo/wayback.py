@@ -51,6 +51,8 @@ EXCLUSION = (
     "org.archive.util.io.RuntimeIOException: "
     "org.archive.wayback.exception.AdministrativeAccessControlException: Blocked Site Error"
 )
+# Long enough to be a page: a verification wants more than 512 bytes (reference wayback §9.3).
+ARCHIVED_PAGE = f"<html><body>{'<p>A line of the page that was captured.</p>' * 16}</body></html>"
 NOT_ARCHIVED = "<html><body>The Wayback Machine has not archived that URL.</body></html>"
 
 
@@ -185,7 +187,7 @@ class WaybackStandIn:
         url: str,
         when: datetime,
         status: int = 200,
-        body: str | bytes = b"<html><body>archived</body></html>",
+        body: str | bytes = ARCHIVED_PAGE,
         headers: Mapping[str, str] | None = None,
         *,
         is_revisit: bool = False,

@@ -33,7 +33,9 @@ from archiver.archiving.pipeline import (
     plan,
     to_json,
 )
+from archiver.archiving.record import CLOCK_TRUST, set_back
 from archiver.checking.policy import Policy
+from archiver.clock import from_stamp, to_stamp
 from archiver.errors import ArchiverError, ConfigurationError
 from archiver.service.archive_clients import ArchiveClients
 from archiver.service.breakers import Breakers
@@ -47,6 +49,8 @@ from archiver.service.work_done import Done
 from archiver.store import ArchiveTask
 
 _BATCH = 50
+# The state that tells when archive work was last done, by the clock of that time.
+_LAST_WORK = "archive-work"
 # A program that was mended meanwhile finds the link again soon enough.
 _AFTER_A_MISTAKE = timedelta(days=1)
 _PLANS = 6  # a link concludes at most so often in a row before it must wait
@@ -71,7 +75,7 @@ class Archiving:
         self._keeping = Keeping(desk, self._policy)
         self._playing = Playing(desk, self._policy, self._clients, self._breakers, self._keeping)
         self._submitting = Submitting(desk, self._clients, self._breakers, self._keeping)
-        self._waiting: dict[int, datetime] = {}
+        self._waiting: dict[int, WaitUntil] = {}
         # Links whose submission waits for its turn, and until when nobody has one.
         self._queue: set[int] = set()
         self._next_turn = datetime.min.replace(tzinfo=UTC)
@@ -107,6 +111,7 @@ class Archiving:
         if self.desk.store.archive.next_poll() is not None:
             # Jobs of a process that ended are waited for like our own.
             self._poll_until = clock.monotonic() + POLL_PATIENCE.total_seconds()
+        self._notice_a_clock_that_was_ahead()
         with self.desk.shows("Asking the archive", None) as progress:
             while not self.desk.stopping and (end is None or clock.monotonic() < end):
                 before = done.anything
@@ -118,6 +123,15 @@ class Archiving:
                     break
         await self._submitting.finish()
         return done
+
+    def _notice_a_clock_that_was_ahead(self) -> None:
+        """Plan everything anew after one, or it would rest until the time that was shown."""
+        now, journal = self.desk.clock.now(), self.desk.store.journal
+        seen = journal.state(_LAST_WORK)
+        if seen is not None and from_stamp(seen) > now + CLOCK_TRUST:
+            log.warning("the clock was ahead: archive work is planned anew")
+            self.desk.store.archive.wake_all(now)
+        journal.set_state(_LAST_WORK, to_stamp(now))
 
     @property
     def keys_refused(self) -> bool:
@@ -134,13 +148,21 @@ class Archiving:
             await self._send_polls(done)
             if not moved:
                 break
+        self._rest_until_its_turn(link_id)
         return from_json(self.desk.store.archive.task(link_id).record)
+
+    def _rest_until_its_turn(self, link_id: int) -> None:
+        """Store when a link may go on that only a pace holds back, to be told and waited for."""
+        if link_id in self._queue:
+            self.desk.store.archive.put_off(link_id, self._next_turn)
+        elif link_id in self._waiting:
+            self.desk.store.archive.put_off(link_id, self._waiting[link_id].until)
 
     async def _one_round(self, done: Done, kinds: frozenset[str]) -> bool:
         """Take the most urgent due links one step further; say whether anything moved."""
         moved = False
         now = self.desk.clock.now()
-        self._waiting = {one: until for one, until in self._waiting.items() if until > now}
+        self._waiting = {one: wait for one, wait in self._waiting.items() if wait.until > now}
         left_out = {*self._submitting.busy, *self._waiting, *done.others}
         done.next_turn = None
         if self._queue and now < self._next_turn:
@@ -187,6 +209,8 @@ class Archiving:
     async def _advance(self, task: ArchiveTask, done: Done, kinds: frozenset[str]) -> bool:
         """Plan and carry out one step of one link; say whether it got anywhere."""
         self._queue.discard(task.link_id)
+        self._waiting.pop(task.link_id, None)
+        task = self._trusted(task)
         record = from_json(task.record)
         situation = self._situation(task)
         if situation.refused == IS_ARCHIVE:
@@ -207,6 +231,15 @@ class Archiving:
             done.others.add(task.link_id)
             return True
         return await self._carry_out(task, record, situation, action, done)
+
+    def _trusted(self, task: ArchiveTask) -> ArchiveTask:
+        """Store a record anew that was written by a clock which was ahead."""
+        record = from_json(task.record)
+        trusted = set_back(record, self.desk.clock.now())
+        if trusted is record:
+            return task
+        self._keeping.save(task, Step(trusted))
+        return self.desk.store.archive.task(task.link_id)
 
     async def _advance_cited_copy(
         self, task: ArchiveTask, record: ArchiveRecord, done: Done, kinds: frozenset[str]
@@ -248,9 +281,8 @@ class Archiving:
     ) -> bool:
         if isinstance(action, Submit):
             return await self._submit(task, action, done)
-        if isinstance(action, Poll) and self.keys_refused:
-            # Refused keys are shown once (reference wayback §9.6). A job is forgotten in the end,
-            # and what became of it is then looked up.
+        if isinstance(action, Poll) and not self._submitting.may_poll:
+            # A job is forgotten in the end, and what became of it is then looked up.
             forgotten = record.job_until and record.job_until + timedelta(seconds=1)
             self._keeping.rest(task, record, forgotten)
             return True
@@ -287,7 +319,7 @@ class Archiving:
             self._next_turn = done.next_turn = waits.until
             self._slots_full = waits.reason == pacing.SLOTS
         elif waits.is_pace:
-            self._waiting[task.link_id] = waits.until
+            self._waiting[task.link_id] = waits
         else:
             done.waits[waits.reason] = waits.until
             self.desk.store.archive.put_off(task.link_id, waits.until)
@@ -319,9 +351,14 @@ class Archiving:
             self._next_turn = clock.now()
             self._poll_until = clock.monotonic() + POLL_PATIENCE.total_seconds()
             return True
-        moments = list(self._waiting.values())
         polls = clock.monotonic() < self._poll_until
-        # Full slots are waited for as long as jobs are asked for (contract §1, `run --once`).
+        # Full slots, and jobs of the same host, are waited for as long as jobs are asked for
+        # (contract §1, `run --once`).
+        moments = [
+            each.until
+            for each in self._waiting.values()
+            if polls or each.reason != pacing.HOST_BUSY
+        ]
         if next_turn is not None and (polls or not self._slots_full):
             moments.append(next_turn)
         due = self.desk.store.archive.next_poll() if polls else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from archiver.archiving.addresses import read_capture_url
+from archiver.archiving.addresses import CaptureAddress, read_capture_url
 from archiver.archiving.claims import nearest_capture
 from archiver.clock import to_stamp
 from archiver.model import Capture, Claim
@@ -28,6 +28,15 @@ def _proposable(desk: Desk, row: Mapping[str, Any]) -> list[Capture]:
     ]
 
 
+def _is_claimed(capture: Capture, address: CaptureAddress | None) -> bool:
+    """Say whether a capture is the very one that the claim names, which is not true."""
+    return (
+        address is not None
+        and capture.captured_at == address.captured_at
+        and capture_identity(capture.original_url) == capture_identity(address.original)
+    )
+
+
 def with_nearest_captures(desk: Desk, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield rows of a report; one whose claim is not true gets `claim_nearest`.
 
@@ -38,7 +47,7 @@ def with_nearest_captures(desk: Desk, rows: Iterable[dict[str, Any]]) -> Iterato
     for row in rows:
         if row["archive_claim"] in _UNTRUE and row["link_id"] is not None:
             address = read_capture_url(row["archive_url_in_file"] or "", base)
-            captures = _proposable(desk, row)
+            captures = [each for each in _proposable(desk, row) if not _is_claimed(each, address)]
             nearest = None if address is None else nearest_capture(captures, address.captured_at)
             if nearest is not None:
                 row["claim_nearest"] = {

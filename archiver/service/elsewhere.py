@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from archiver.archiving.addresses import capture_url, read_capture_url
 from archiver.archiving.aggregator import Aggregator, play_elsewhere
 from archiver.archiving.answers import Lookup, LookupAnswer, PlaybackAnswer
-from archiver.archiving.copies import put_off
+from archiver.archiving.copies import MISSING_DELAY, put_off
 from archiver.archiving.pipeline import ArchiveRecord, LookUp, Situation
+from archiver.archiving.transitions import ONE_DAY
 from archiver.archiving.verify import Passed, Verification
 from archiver.archiving.wire import RETRY_AFTER_CAP, Failure, RawAnswer
 from archiver.checking.fetch import Fetcher
@@ -145,16 +146,39 @@ def after_cited_copy(
     if verification.word is Passed.UNANSWERED:
         record, later = put_off(record, verification, now)
         return replace(record, next_at=later)
-    good = verification.word is Passed.GOOD
-    young = now - capture.captured_at < timedelta(hours=24)
+    good, young = verification.word is Passed.GOOD, now - capture.captured_at < ONE_DAY
+    if verification.word is Passed.MISSING and (young or not record.missing):
+        return _missing_once(record, now, young=young)
     held = ArchiveState.CAPTURED if young else ArchiveState.ARCHIVED
     return replace(
         record,
-        state=held if good else ArchiveState.UNARCHIVABLE,
+        state=held if good else _end_of(record, verification),
         reason="verified" if good else verification.reason,
         unplayed=0,
+        missing=0,
         best=capture if good else None,
         played=(capture.archive_url,) if good else (),
         verified_at=now if good else None,
         next_at=now + (timedelta(hours=26) if young and good else reverify_every),
     )
+
+
+def _missing_once(record: ArchiveRecord, now: datetime, *, young: bool) -> ArchiveRecord:
+    """Ask again soon: one missing playback proves nothing, and of a new copy none does."""
+    known = record.state is not ArchiveState.NONE
+    return replace(
+        record,
+        state=record.state if known else ArchiveState.SEARCHING,
+        reason="missing-once",
+        unplayed=0,
+        missing=0 if young else 1,
+        next_at=now + MISSING_DELAY,
+    )
+
+
+def _end_of(record: ArchiveRecord, verification: Verification) -> ArchiveState:
+    """Return the state of a copy that is none: `lost` was archived (contract §2)."""
+    if verification.word is Passed.EXCLUDED:
+        return ArchiveState.EXCLUDED
+    was = verification.word is Passed.MISSING and record.state is ArchiveState.ARCHIVED
+    return ArchiveState.LOST if was else ArchiveState.UNARCHIVABLE

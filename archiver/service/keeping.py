@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from archiver.archiving.pipeline import ArchiveRecord, Step, to_json
+from archiver.archiving.pipeline import ArchiveRecord, Phase, Step, to_json
 from archiver.checking.policy import Policy
 from archiver.clock import to_stamp
 from archiver.service.choosing import choose_for_citations
@@ -76,7 +76,9 @@ class Keeping:
         archive.note_attempt(attempt_id, **known)
 
     def _close_request(self, task: ArchiveTask, record: ArchiveRecord) -> None:
-        if task.requested is not None and record.touched_at is not None:
+        # What is under way is asked about to its end, also for a link that nobody cites.
+        under_way = record.phase is not Phase.IDLE
+        if task.requested is not None and record.touched_at is not None and not under_way:
             self._desk.store.journal.answer(task.requested, self._desk.clock.now())
 
 

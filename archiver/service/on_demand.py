@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from archiver.archiving.answers import Lookup
 from archiver.archiving.record import from_json
 from archiver.archiving.refusals import UNKNOWN_CODE, refusal_for
 from archiver.checking.lanes import lane_of
@@ -170,8 +171,18 @@ def _archived(desk: Desk, link_id: int) -> dict[str, Any]:
     }
 
 
+# Why a look-up told nothing: words of the archive's answers, not of the page's.
+_NO_ANSWER: Mapping[str, str] = {
+    Lookup.TROUBLE: "the archive gave no answer",
+    Lookup.THROTTLED: "the archive asks for a pause",
+    Lookup.REFUSED: "the archive refuses our connections",
+}
+
+
 def _reason_in_words(reason: str) -> str:
     """Say why a link's archiving stands where it does: a refusal of the archive, or a finding."""
+    if reason in _NO_ANSWER:
+        return _NO_ANSWER[reason]
     row = refusal_for(reason)
     if row is not UNKNOWN_CODE and row.text:
         return row.text

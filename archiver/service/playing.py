@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from datetime import datetime, timedelta
 from archiver.archiving import steps
 from archiver.archiving.answers import Lookup, LookupAnswer, Playback, PlaybackAnswer, Trouble
 from archiver.archiving.breakers import READS
-from archiver.archiving.claims import judge_claim, read_claim
+from archiver.archiving.claims import judge_claim, proves_nothing_yet, read_claim
 from archiver.archiving.pipeline import (
     ArchiveRecord,
     LookUp,
@@ -46,6 +47,8 @@ ONE_DAY = timedelta(hours=24)
 # When an archive that gave no answer about a claim is asked about it again: as often as for a
 # capture that was missing once (reference wayback §9.3, V1).
 _CLAIM_AGAIN = timedelta(hours=6)
+# What is noted of the capture of a confirmed claim that did not play once.
+_MISSED_ONCE = "missing-once"
 
 _LOOKUP_TROUBLES = {
     Lookup.THROTTLED: Trouble.THROTTLED,
@@ -178,33 +181,60 @@ class Playing:
                 archive.judge_capture(row["id"], now, judged, passed=passed, lives=good, page=kept)
 
     async def one_claim(self, done: Done, situation_of: Callable[[ArchiveTask], Situation]) -> bool:
-        """Check one `archive_url` as written in a file, if there is an unchecked one."""
+        """Check one `archive_url` as written in a file, if one is new or its answer is old."""
         archive, now = self._desk.store.archive, self._desk.clock.now()
-        rows = archive.unchecked_claims(1, now - _CLAIM_AGAIN)
+        settings = self._desk.settings.archive
+        old = now - settings.reverify_every
+        rows = archive.claims_due(1, asked_before=now - _CLAIM_AGAIN, answered_before=old)
         if not rows:
             return False
         row = rows[0]
         link = row["link_wire"] or row["cited_url"]
-        base = self._desk.settings.archive.playback_url
-        claim = read_claim(row["archive_url_in_file"], link, base)
+        claim = read_claim(row["archive_url_in_file"], link, settings.playback_url)
         if claim.verdict is not None or claim.capture is None:
             archive.set_claim(row["id"], claim.verdict or Claim.NOT_A_CAPTURE, now)
             return True
         done.claims += 1
         # Noted before: whatever becomes of this one, the others come first the next time.
-        archive.claim_unanswered(row["id"], now)
-        answer = await self._play(claim.capture)
+        is_new = row["archive_claim"] == Claim.UNCHECKED
+        archive.claim_asked(row["id"], now if is_new else old + _CLAIM_AGAIN)
+        await self._play_claim(row, claim.capture, link, situation_of)
+        return True
+
+    async def _play_claim(
+        self,
+        row: sqlite3.Row,
+        capture: Capture,
+        link: str,
+        situation_of: Callable[[ArchiveTask], Situation],
+    ) -> None:
+        answer = await self._play(capture)
+        now = self._desk.clock.now()
         finding, page = None, GoodLook()
         if row["link_id"]:
             finding, page = self._judge(row["link_id"], answer, now)
-        verdict = judge_claim(answer, finding, claim.capture, link)
-        now = self._desk.clock.now()
-        if verdict is None:
-            return True
+        verdict = judge_claim(answer, finding, capture, link)
+        if verdict is None or self._is_too_soon_to_say(row, capture, verdict, now):
+            return
+        archive = self._desk.store.archive
         with self._desk.store.atomic():
             archive.set_claim(row["id"], verdict, now)
             if verdict is Claim.CONFIRMED and row["link_id"]:
-                self._adopt(archive.task(row["link_id"]), claim.capture, page, situation_of)
+                self._adopt(archive.task(row["link_id"]), capture, page, situation_of)
+
+    def _is_too_soon_to_say(
+        self, row: sqlite3.Row, capture: Capture, verdict: Claim, now: datetime
+    ) -> bool:
+        """Say whether a claim keeps its word for now; of a confirmed one the miss is noted."""
+        vouched = row["archive_claim"] == Claim.CONFIRMED and not any(
+            each["archive_url"] == capture.archive_url and each["judged"] == _MISSED_ONCE
+            for each in self._desk.store.archive.captures(row["link_id"])
+        )
+        ripe_after = self._desk.settings.archive.verify_after
+        if not proves_nothing_yet(verdict, capture, now, ripe_after=ripe_after, vouched=vouched):
+            return False
+        if vouched:
+            self._remember(row["link_id"], capture, _MISSED_ONCE, None)
         return True
 
     def _adopt(

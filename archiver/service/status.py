@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from archiver.archiving.breakers import next_day
@@ -117,9 +118,14 @@ def _backend(desk: Desk) -> str | None:
 def _day(desk: Desk, backend: str) -> DayBudget:
     now = desk.clock.now()
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    used = len(desk.store.archive.attempts_since(today, backend))
+    used = len(desk.store.archive.attempts_between(today, now, backend))
+    usage = Usage(used, account=account_today(desk, now))
+    return day_budget(backend, desk.settings.archive, usage, now)
+
+
+def account_today(desk: Desk, now: datetime) -> Account | None:
+    """Return what the archive last said of the account today: its figures are those of one day."""
     told = desk.store.journal.state(ACCOUNT_STATE, {})
-    # The account's figures are those of one day.
-    is_todays = told.get("at", "") >= to_stamp(today)
-    account = Account(**told["figures"]) if is_todays else None
-    return day_budget(backend, desk.settings.archive, Usage(used, account=account), now)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    is_todays = to_stamp(midnight) <= told.get("at", "") <= to_stamp(now)
+    return Account(**told["figures"]) if is_todays else None

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from archiver.archiving import pacing, steps
 from archiver.archiving.answers import JobState, Outcome, PollAnswer, SubmitAnswer, Trouble
-from archiver.archiving.breakers import SUBMITS
-from archiver.archiving.pacing import Account, Usage, WaitUntil
+from archiver.archiving.breakers import SLOT_PAUSE, SUBMITS
+from archiver.archiving.pacing import Usage, WaitUntil
 from archiver.archiving.pipeline import Action, ArchiveRecord, Situation, Submit
 from archiver.archiving.refusals import Kind, refusal_for
 from archiver.clock import to_stamp
@@ -18,7 +18,7 @@ from archiver.service.archive_clients import ArchiveClients
 from archiver.service.breakers import Breakers
 from archiver.service.desk import Desk
 from archiver.service.keeping import Keeping, progress_of
-from archiver.service.status import ACCOUNT_STATE
+from archiver.service.status import ACCOUNT_STATE, account_today
 from archiver.store import ArchiveTask
 
 # The account's own figures are asked for this often at most.
@@ -44,8 +44,9 @@ class Submitting:
         self._breakers = breakers
         self._keeping = keeping
         self._sending: dict[int, asyncio.Task[None]] = {}
-        self._account: Account | None = None
         self._account_asked_at = float("-inf")
+        # How many submissions of ours at a time the account last had slots for.
+        self._room: int | None = None
 
     @property
     def busy(self) -> frozenset[int]:
@@ -58,6 +59,9 @@ class Submitting:
         `again` plans anew from a freshly read task: under the write lock, because another
         process may have been faster.
         """
+        paused = self._paused(task, action)
+        if paused is not None:
+            return paused
         await self._ask_account(action.backend)
         now = self._desk.clock.now()
         with self._desk.store.atomic():
@@ -77,6 +81,16 @@ class Submitting:
         self._sending[task.link_id] = sending
         sending.add_done_callback(lambda _: self._sending.pop(task.link_id, None))
         return None
+
+    def _paused(self, task: ArchiveTask, action: Submit) -> WaitUntil | None:
+        """Say whether nothing may be asked for now, not even about the account."""
+        return pacing.pause_of(
+            self._breakers.all(),
+            self._desk.clock.now(),
+            backend=action.backend,
+            host=task.host if self._spaces_hosts else "",
+            keys_mark=self._clients.keys_mark,
+        )
 
     def _allowed(self, task: ArchiveTask, action: Submit, now: datetime) -> pacing.Answer:
         return pacing.allow_submit(
@@ -124,6 +138,9 @@ class Submitting:
             backend=backend,
             keys_mark=self._clients.keys_mark,
         )
+        if answer.trouble is Trouble.SLOTS:
+            # After the pause it is asked how many there are (reference wayback §1.4, F).
+            self._account_asked_at = float("-inf")
         self._note_host(host, answer.outcome, answer.code, answer.trouble)
 
     def _note_host(self, host: str, outcome: Outcome, code: str, trouble: Trouble) -> None:
@@ -175,11 +192,16 @@ class Submitting:
         account = self._clients.account
         if backend != "spn2" or account is None or self.keys_refused:
             return
-        if clock.monotonic() - self._account_asked_at < _ACCOUNT_HOLDS_SECONDS:
+        scarce = self._room is not None and self._room < self._desk.settings.archive.slots
+        holds = SLOT_PAUSE.total_seconds() if scarce else _ACCOUNT_HOLDS_SECONDS
+        if clock.monotonic() - self._account_asked_at < holds:
             return
         self._account_asked_at = clock.monotonic()
+        ours = self._running(backend)
         answer = await account.user_status()
-        self._account = answer.figures
+        free = answer.figures.available if answer.figures else None
+        # Those that are free, and those that we hold ourselves (reference wayback §1.7).
+        self._room = None if free is None else max(0, free) + ours
         if answer.figures is not None:
             told = {"at": to_stamp(clock.now()), "figures": asdict(answer.figures)}
             self._desk.store.journal.set_state(ACCOUNT_STATE, told)
@@ -197,15 +219,27 @@ class Submitting:
         """Say whether the archive has refused the account keys we have."""
         return self._clients.account is not None and self._breakers.keys_are_refused("spn2")
 
+    def _running(self, backend: str, host: str | None = None) -> int:
+        """Count submissions on their way, of any process."""
+        since = self._desk.clock.now() - _ON_ITS_WAY[backend]
+        return self._desk.store.archive.running(backend, since, host)
+
+    @property
+    def may_poll(self) -> bool:
+        """Say whether jobs may be asked for; refused keys are shown once (reference §9.6)."""
+        return self._clients.account is not None and not self.keys_refused
+
     def _usage(self, backend: str, host: str) -> Usage:
         archive, now = self._desk.store.archive, self._desk.clock.now()
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         return Usage(
-            today=len(archive.attempts_since(midnight, backend)),
-            recent=archive.attempts_since(now - timedelta(minutes=1), backend),
-            running=max(len(self._sending), archive.running(backend, now - _ON_ITS_WAY[backend])),
-            host_last_at=archive.last_attempt_at_host(host),
-            account=self._account,
+            today=len(archive.attempts_between(midnight, now, backend)),
+            recent=archive.attempts_between(now - timedelta(minutes=1), now, backend),
+            running=max(len(self._sending), self._running(backend)),
+            host_running=self._running(backend, host),
+            host_last_at=archive.last_attempt_at_host(host, now),
+            account=account_today(self._desk, now),
+            room=self._room,
         )
 
     async def wait_for_one(self) -> bool:

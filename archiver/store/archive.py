@@ -105,6 +105,12 @@ class Archive:
             [to_stamp(at), link_id],
         )
 
+    def wake_all(self, at: datetime) -> None:
+        """Make all archive work that is planned due at a moment, unless it is due earlier."""
+        self._database.execute(
+            "UPDATE links SET archive_next_at = ?1 WHERE archive_next_at > ?1", [to_stamp(at)]
+        )
+
     def save(self, link_id: int, progress: Progress) -> None:
         """Store where a link's archiving stands."""
         self._database.execute(
@@ -139,29 +145,34 @@ class Archive:
         )
 
     def next_poll(self) -> datetime | None:
-        """Return when the next job is to be asked for."""
+        """Return when the next job is to be asked for that `due` will return then."""
         text = self._database.value(
-            "SELECT min(archive_next_at) FROM links WHERE archive_state = 'pending'"
-            " AND id IN (SELECT link_id FROM attempts WHERE ended_at IS NULL AND job_id NOT NULL)"
+            # Only a link's last submission: an older one that was left open is asked about no more.
+            "SELECT min(archive_next_at) FROM links WHERE id IN (SELECT link_id FROM attempts a"
+            " WHERE ended_at IS NULL AND job_id NOT NULL"
+            " AND id = (SELECT max(id) FROM attempts WHERE link_id = a.link_id))"
+            " AND (cited = 1 OR id IN (SELECT link_id FROM requests WHERE kind = 'archive'"
+            " AND done_at IS NULL))"
         )
         return None if text is None else datetime.fromisoformat(text)
 
-    def running(self, archive: str, since: datetime) -> int:
-        """Count submissions begun since a moment that have no final answer yet."""
+    def running(self, archive: str, since: datetime, host: str | None = None) -> int:
+        """Count submissions (to a host) begun since a moment that have no final answer yet."""
         return int(
             self._database.value(
-                "SELECT count(*) FROM attempts WHERE archive = ? AND ended_at IS NULL"
-                " AND started_at >= ?",
-                [archive, to_stamp(since)],
+                "SELECT count(*) FROM attempts a JOIN links l ON l.id = a.link_id"
+                " WHERE a.archive = ?1 AND a.ended_at IS NULL AND a.started_at >= ?2"
+                " AND (?3 IS NULL OR l.host = ?3)",
+                [archive, to_stamp(since), host],
             )
         )
 
-    def last_attempt_at_host(self, host: str) -> datetime | None:
-        """Return when a page of this host was last submitted."""
+    def last_attempt_at_host(self, host: str, until: datetime) -> datetime | None:
+        """Return when a page of this host was last submitted, up to a moment."""
         text = self._database.value(
             "SELECT max(a.started_at) FROM attempts a JOIN links l ON l.id = a.link_id"
-            " WHERE l.host = ?",
-            [host],
+            " WHERE l.host = ? AND a.started_at <= ?",
+            [host, to_stamp(until)],
         )
         return None if text is None else datetime.fromisoformat(text)
 
@@ -171,14 +182,17 @@ class Archive:
             "SELECT * FROM attempts WHERE link_id = ? ORDER BY id DESC LIMIT 1", [link_id]
         )
 
-    def attempts_since(self, since: datetime, archive: str | None = None) -> list[datetime]:
-        """Return when submissions began since a moment, oldest first (failed ones count)."""
+    def attempts_between(self, since: datetime, until: datetime, archive: str) -> list[datetime]:
+        """Return when submissions began, oldest first (failed ones count).
+
+        Those that are still to come were noted by a clock that was ahead, and use nothing up.
+        """
         return [
             datetime.fromisoformat(row[0])
             for row in self._database.rows(
-                "SELECT started_at FROM attempts WHERE started_at >= ?1"
-                " AND (?2 IS NULL OR archive = ?2) ORDER BY started_at",
-                [to_stamp(since), archive],
+                "SELECT started_at FROM attempts WHERE started_at BETWEEN ? AND ?"
+                " AND archive = ? ORDER BY started_at",
+                [to_stamp(since), to_stamp(until), archive],
             )
         ]
 
@@ -271,19 +285,23 @@ class Archive:
             [capture_id, distance_days, flag, citation_id],
         )
 
-    def unchecked_claims(self, limit: int, asked_before: datetime) -> list[sqlite3.Row]:
-        """Return citations whose `archive_url` is not known to be true or not.
+    def claims_due(
+        self, limit: int, *, asked_before: datetime, answered_before: datetime
+    ) -> list[sqlite3.Row]:
+        """Return citations whose `archive_url` is to be checked (again), new ones first.
 
-        Of those an archive gave no answer about only the ones it was asked about before a moment.
+        Of those an archive gave no answer about only the ones it was asked about before a moment,
+        of those it answered the ones whose answer is as old as the other.
         """
         return list(
             self._database.rows(
                 "SELECT c.*, l.url AS link_url, l.wire AS link_wire FROM citations c"
                 " LEFT JOIN links l ON l.id = c.link_id"
-                " WHERE c.archive_claim = 'unchecked' AND c.gone_at IS NULL"
-                " AND (c.claim_checked_at IS NULL OR c.claim_checked_at <= ?)"
+                " WHERE c.archive_claim <> 'absent' AND c.gone_at IS NULL"
+                " AND (c.claim_checked_at IS NULL OR c.claim_checked_at <="
+                " CASE c.archive_claim WHEN 'unchecked' THEN ? ELSE ? END)"
                 " ORDER BY c.claim_checked_at IS NOT NULL, c.claim_checked_at, c.id LIMIT ?",
-                [to_stamp(asked_before), limit],
+                [to_stamp(asked_before), to_stamp(answered_before), limit],
             )
         )
 
@@ -294,11 +312,11 @@ class Archive:
             [claim.value, to_stamp(now), citation_id],
         )
 
-    def claim_unanswered(self, citation_id: int, now: datetime) -> None:
-        """Note that an archive gave no answer about a claim: others first, then again."""
+    def claim_asked(self, citation_id: int, at: datetime) -> None:
+        """Note that an archive is asked about a claim: others first, then again."""
         self._database.execute(
             "UPDATE citations SET claim_checked_at = ? WHERE id = ?",
-            [to_stamp(now), citation_id],
+            [to_stamp(at), citation_id],
         )
 
     def backlog(self) -> Mapping[str, int]:

@@ -15,6 +15,7 @@ from archiver.clock import RehearsalClock
 from archiver.demo.seen import Seen
 from archiver.demo.wayback import WaybackStandIn
 
+STORY = "<title>A story</title>" + "<p>A line of the story that is told here.</p>" * 16
 START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
 
@@ -27,7 +28,7 @@ class Pages:
     async def see(self, url: str) -> Seen:
         return self.pages.get(url, Seen(None, error="invalid-host-resolution"))
 
-    def put(self, url: str, body: str = "<title>A story</title>", status: int = 200) -> None:
+    def put(self, url: str, body: str = STORY, status: int = 200) -> None:
         self.pages[url] = Seen(status, {"content-type": "text/html"}, body.encode())
 
     def redirect(self, url: str, target: str, status: int = 301) -> None:

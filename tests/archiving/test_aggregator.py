@@ -100,7 +100,7 @@ def memento(status: int = 200, original: str = URL, **headers: str) -> RawAnswer
             "content-type": "text/html",
             **headers,
         },
-        b"<p>hello",
+        b"<p>hello, reader</p>" * 30,
     )
 
 

@@ -140,6 +140,20 @@ def test_slots_and_the_gap_of_a_host() -> None:
     assert submit(Usage(host_last_at=NOW - MINUTE)) == Allowed()
 
 
+def test_one_submission_of_a_host_is_on_its_way_at_a_time() -> None:
+    busy = Usage(running=1, host_running=1, host_last_at=NOW - 10 * MINUTE)
+    assert submit(busy) == WaitUntil(NOW + 20 * SECOND, "host-busy", is_pace=True)
+    assert submit(replace(busy, host_running=0)) == Allowed()
+
+
+@pytest.mark.parametrize(("room", "running"), [(0, 0), (1, 1), (3, 2)])
+def test_no_more_slots_are_taken_than_the_account_has_or_the_settings_allow(
+    room: int, running: int
+) -> None:
+    assert waits(submit(Usage(room=room, running=running))) == "slots"
+    assert submit(Usage(room=room + 1, running=min(room, 1))) == Allowed()
+
+
 # ------------------------------------------------------------------ breakers
 
 
@@ -349,3 +363,11 @@ def test_a_pause_noted_by_a_clock_that_was_ahead_hides_no_real_one() -> None:
     [paused] = note({"throttle": ahead}, Trouble.THROTTLED, READS, NOW, retry_after=600)
     assert paused.until == NOW + timedelta(seconds=600)
     assert isinstance(allow_read({"throttle": paused}, NOW), WaitUntil)
+
+
+def test_strikes_noted_by_a_clock_that_was_ahead_make_no_single_429_an_hour() -> None:
+    ahead: Breakers = {}
+    for minute in range(3):
+        ahead = after(ahead, Trouble.THROTTLED, NOW + 900 * DAY + minute * MINUTE)
+    paused = after(ahead, Trouble.THROTTLED, NOW)
+    assert allow_read(paused, NOW) == WaitUntil(NOW + 20 * SECOND, "http-429")

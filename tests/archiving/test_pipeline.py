@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -44,6 +45,7 @@ from archiver.archiving.pipeline import (
     priority,
     to_json,
 )
+from archiver.archiving.record import set_back
 from archiver.archiving.refusals import REFUSALS, Kind
 from archiver.archiving.verify import Passed, Verification
 from archiver.config import ArchiveSettings
@@ -59,6 +61,7 @@ NOTHING = LookupAnswer(Lookup.NOTHING)
 GOOD = Verification(Passed.GOOD, "ok")
 MISSING = Verification(Passed.MISSING, "missing")
 WALL = Verification(Passed.NOT_EVIDENCE, "challenge")
+UNPLAYABLE = Verification(Passed.UNANSWERED, "trouble")
 
 
 def capture(when: datetime, status: int | None = 200, source: str = "cdx") -> Capture:
@@ -411,6 +414,41 @@ def test_what_the_archive_did_not_take_is_no_try_of_this_link(answer: SubmitAnsw
     assert isinstance(plan(record, ALIVE, record.next_at, SETTINGS), Submit)
 
 
+def submissions(days: int, answer: Callable[[datetime], SubmitAnswer]) -> list[Submit]:
+    """Live with an index that finds nothing and copies that never play; return what was sent."""
+    record, now, sent = ArchiveRecord(), NOW, []
+    while now < NOW + days * DAY:
+        action = plan(record, ALIVE, now, SETTINGS)
+        match action:
+            case Wait(until):
+                now = until
+            case Conclude(concluded):
+                record = concluded
+            case LookUp():
+                record = after_lookup(record, NOTHING, ALIVE, now, SETTINGS).record
+            case Verify():
+                record = after_verify(record, MISSING, action, now, SETTINGS).record
+            case Submit():
+                sent.append(action)
+                record = begin_submit(record, action, now)
+                record = after_submit(record, answer(now), ALIVE, now, SETTINGS).record
+    return sent
+
+
+def test_a_page_whose_recent_capture_nobody_finds_is_not_submitted_every_day_for_ever() -> None:
+    sent = submissions(80, lambda now: SubmitAnswer(Outcome.RECENT))
+    assert len(sent) == 5
+    # The first time a capture of the last half year would have done.
+    assert [each.unless_newer_than for each in sent] == [180 * DAY] + [DAY] * 4
+
+
+def test_a_page_whose_captures_all_vanish_is_not_submitted_for_ever() -> None:
+    def made(now: datetime) -> SubmitAnswer:
+        return SubmitAnswer(Outcome.CAPTURED, capture=capture(now, source="spn2"))
+
+    assert len(submissions(80, made)) == 5
+
+
 def test_a_recent_capture_without_address_is_looked_up() -> None:
     record = submitted(SubmitAnswer(Outcome.RECENT, 200, recent_at=NOW - DAY)).record
     assert isinstance(plan(record, ALIVE, NOW, SETTINGS), LookUp)
@@ -606,6 +644,48 @@ def test_a_capture_that_cannot_be_played_is_asked_for_less_and_less() -> None:
     assert (record.state, record.unplayed) == (ArchiveState.ARCHIVED, 0)
 
 
+def play(record: ArchiveRecord, word: Verification, now: datetime) -> tuple[Capture, ArchiveRecord]:
+    action = do(record, ALIVE, now)
+    assert isinstance(action, Verify), action
+    return action.capture, after_verify(record, word, action, now, SETTINGS).record
+
+
+def test_beside_a_capture_that_cannot_be_played_the_candidates_have_their_turns() -> None:
+    years = [capture(NOW - 400 * DAY * n) for n in (1, 2)]
+    record, now, asked = looked_up(found(*years)).record, NOW, []
+    for _ in range(6):
+        best, record = play(record, UNPLAYABLE, now)
+        asked.append(best)
+        assert record.next_at is not None
+        assert record.next_at - now >= HOUR / 2
+        now = record.next_at
+    assert asked == [asked[0]] * 4 + [asked[4], asked[0]]
+    assert {each.archive_url for each in asked} == {each.archive_url for each in years}
+    best, record = play(record, GOOD, now)
+    assert (best, record.state) == (asked[4], ArchiveState.ARCHIVED)
+
+
+def test_an_archive_that_throttles_moves_no_candidate_up() -> None:
+    record, now = looked_up(found(*(capture(NOW - n * DAY) for n in (400, 800)))).record, NOW
+    first = record.best
+    for _ in range(8):
+        _, record = play(record, Verification(Passed.UNANSWERED, "throttled"), now)
+        now = record.next_at or now
+    assert record.best == first
+
+
+def test_a_copy_for_another_citation_that_cannot_be_played_holds_no_refreshment_up() -> None:
+    unplayable = capture(NOW - 500 * DAY)
+    record, now = replace(archived(), also=(unplayable,)), NOW
+    assert do(record, ALIVE, now) == Verify(unplayable, Purpose.ALSO)
+    for _ in range(4):
+        _, record = play(record, UNPLAYABLE, now)
+        assert record.ask_at is not None
+        now = record.ask_at
+    assert isinstance(do(record, ALIVE, now), Submit)
+    assert record.state is ArchiveState.ARCHIVED
+
+
 def test_each_citations_own_best_capture_is_played_too() -> None:
     old, new = capture(NOW - 2000 * DAY), capture(NOW - 60 * DAY)
     early = Wanted(accessed=(NOW - 1990 * DAY).date().isoformat())
@@ -638,6 +718,28 @@ def test_each_citations_copy_is_played_again_after_ninety_days_and_only_kept_whi
     record = after_verify(record, word, Verify(old, Purpose.ALSO), now, SETTINGS).record
     assert (record.state, record.played) == (ArchiveState.ARCHIVED, (new.archive_url,))
     assert isinstance(plan(record, situation, now, SETTINGS), Wait)
+
+
+# ----------------------------------------------------- a clock that was ahead
+
+
+def test_what_a_clock_that_was_ahead_wrote_counts_as_written_now() -> None:
+    outage = SubmitAnswer(Outcome.UNKNOWN, trouble=Trouble.OUTAGE)
+    written, by_now = (
+        after_submit(submitting(now), outage, ALIVE, now, SETTINGS).record
+        for now in (NOW + 300 * DAY, NOW)
+    )
+    assert set_back(written, NOW) == by_now
+    assert set_back(by_now, NOW) is by_now
+
+
+def test_what_was_written_before_the_clock_was_ahead_stays() -> None:
+    record = archived(when=NOW - 500 * DAY, now=NOW - 20 * DAY)
+    later = replace(record, touched_at=NOW + 30 * DAY, ask_at=NOW + 31 * DAY)
+    trusted = set_back(later, NOW)
+    assert (trusted.touched_at, trusted.ask_at) == (NOW, NOW + DAY)
+    assert (trusted.verified_at, trusted.since) == (record.verified_at, record.since)
+    assert set_back(replace(record, touched_at=NOW + 5 * HOUR), NOW).touched_at == NOW + 5 * HOUR
 
 
 # ------------------------------------------------- second vantage, refreshing

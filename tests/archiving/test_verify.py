@@ -61,6 +61,22 @@ async def test_a_captured_error_is_no_evidence(world: World, status: int) -> Non
     assert word == Verification(Passed.NOT_EVIDENCE, f"captured-{status}")
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "word"),
+    [
+        (b"<html></html>", "text/html", Passed.NOT_EVIDENCE),
+        (b"<html>" + b" " * 506, "text/html", Passed.NOT_EVIDENCE),
+        (b"<html>" + b" " * 507, "text/html", Passed.GOOD),
+        (b"5.3", "text/plain", Passed.GOOD),
+    ],
+)
+async def test_a_captured_page_of_half_a_kilobyte_is_no_evidence(
+    world: World, body: bytes, kind: str, word: Passed
+) -> None:
+    address = world.archive.add_capture(URL, WHEN, body=body, headers={"content-type": kind})
+    assert (await verified(world, address)).word is word
+
+
 async def test_a_page_nobody_judged_is_no_evidence(world: World) -> None:
     address = world.archive.add_capture(URL, WHEN)
     answer = await world.player.play(address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 from archiver.demo.wayback import Scripted
 from tests.service.town import SECOND, Place, Town, stamps
@@ -73,6 +74,28 @@ async def test_a_refused_submission_is_told_as_what_it_is(place: Place, town: To
     assert result["archive"]["url"] is None
     assert result["attempt"]["outcome"] == "throttled"
     assert "ask again after" in result["text"]
+
+
+async def test_a_link_that_waits_for_its_turn_tells_when_that_comes(
+    place: Place, town: Town
+) -> None:
+    place.cite(town.url(NEWS), town.url(OTHER, SECOND))
+    place.configure(town, archive__anonymous_per_minute="1")
+    done = await place.run("archive", town.url(NEWS), town.url(OTHER, SECOND), "--json")
+    first, second = done.json["results"]
+    assert second["archive"]["state"] == "queued"
+    [again] = stamps([second["text"].rpartition("ask again after ")[2]])
+    [sent] = stamps([first["attempt"]["started_at"]])
+    assert timedelta(seconds=50) < again - sent <= timedelta(seconds=61)
+
+
+async def test_an_archive_that_is_not_reached_is_told_in_words(place: Place, town: Town) -> None:
+    place.cite(town.url(NEWS))
+    place.configure(town)
+    await town.archive.stop()
+    done = await place.run("archive", town.url(NEWS))
+    assert done.code == 0
+    assert ": searching (the archive refuses our connections); ask again after" in done.out
 
 
 async def test_missing_means_the_links_without_a_capture(place: Place, town: Town) -> None:

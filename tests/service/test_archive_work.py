@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from archiver.archiving.pipeline import Action, plan
 from archiver.clock import RehearsalClock
+from archiver.demo.wayback import Scripted
 from archiver.model import Capture
 from archiver.service.archiving import READING, SUBMITTING, VERIFYING, Archiving
 from archiver.service.checking import Checking
@@ -18,6 +19,7 @@ from archiver.service.desk import Desk
 from archiver.service.playing import Playing
 from archiver.service.rounds import look_at_due
 from archiver.service.scan import scan
+from archiver.service.status import budgets
 from archiver.store import ArchiveTask
 from tests.service.desk import START, open_desk
 from tests.service.town import Place, Town
@@ -172,3 +174,31 @@ async def test_what_a_person_wants_archived_goes_before_the_queue_at_the_next_tu
             await archiving.work(timedelta(minutes=4), frozenset({SUBMITTING}))
     assert before >= 1
     assert town.archive.asked("save")[before].url == town.url(PAGES[-1])
+
+
+async def test_a_clock_that_was_a_year_ahead_for_a_while_holds_no_archive_work_up(
+    place: Place, town: Town
+) -> None:
+    # Now, as the clock of the archive says.
+    clock, ahead = RehearsalClock(datetime.now(UTC), speed=20), timedelta(days=365)
+    url = town.url(PAGES[0])
+    place.cite(url)
+    place.configure(town, archive__mode='"anonymous"', archive__anonymous_daily="2")
+    town.archive.script("save", ".", Scripted(520), times=2)
+    with open_desk(place, clock) as desk:
+        await look(desk)
+        clock.jump(ahead)
+        async with Archiving(desk) as archiving:
+            await archiving.work(TICK)
+            assert len(town.archive.asked("save")) == 1
+            clock.jump(-ahead)
+            assert budgets(desk)["anonymous_left"] == 2
+            await archiving.work(TICK)
+            assert len(town.archive.asked("save")) == 1
+            # An unknown outcome: looked up after ten and seventy minutes, sent again after a day.
+            town.archive.clear_scripts()
+            for _ in range(30):
+                clock.jump(timedelta(hours=1))
+                await archiving.work(TICK)
+        assert len(town.archive.asked("save")) == 2
+        assert desk.store.queries.archive_states() == {"archived": 1}

@@ -227,6 +227,50 @@ async def test_a_copy_cited_as_a_source_is_verified_and_never_archived_again(
         ] == []
 
 
+async def archive_says(desk: Desk, url: str, **later: float) -> str:
+    assert isinstance(desk.clock, RehearsalClock)
+    desk.clock.jump(timedelta(**later))
+    async with Archiving(desk) as archiving:
+        await archiving.work()
+    return state_of(desk, url)
+
+
+async def test_a_cited_copy_is_lost_when_it_was_missing_twice_and_not_before(
+    tmp_path: Path,
+) -> None:
+    made = datetime(2019, 5, 1, 12, tzinfo=UTC)
+    url = f"https://web.archive.org/web/{made:%Y%m%d%H%M%S}/{DEAD}"
+    async with desk_at(tmp_path, url) as (desk, archive, _):
+        archive.add_capture(DEAD, made, 200, PAGE)
+        assert await archive_says(desk, url) == "archived"
+        gone = Scripted(404, "The Wayback Machine has not archived that URL.")
+        archive.script("playback", ".", gone, times=1)
+        assert await archive_says(desk, url, days=91) == "archived"
+        assert await archive_says(desk, url, hours=7) == "archived"
+        archive.script("playback", ".", gone)
+        assert await archive_says(desk, url, days=91) == "archived"
+        assert await archive_says(desk, url, hours=7) == "lost"
+        archive.clear_scripts()
+        assert await archive_says(desk, url, days=91) == "archived"
+
+
+async def test_a_cited_copy_made_just_now_is_waited_for(tmp_path: Path) -> None:
+    url = f"https://web.archive.org/web/{START:%Y%m%d%H%M%S}/{DEAD}"
+    async with desk_at(tmp_path, url) as (desk, archive, _):
+        for _ in range(3):
+            assert await archive_says(desk, url, hours=6.5) == "searching"
+        archive.add_capture(DEAD, START, 200, PAGE)
+        assert await archive_says(desk, url, hours=7) == "archived"
+
+
+async def test_a_cited_copy_of_an_excluded_site_is_excluded(tmp_path: Path) -> None:
+    url = f"https://web.archive.org/web/20190501120000/{DEAD}"
+    async with desk_at(tmp_path, url) as (desk, archive, _):
+        archive.add_capture(DEAD, datetime(2019, 5, 1, 12, tzinfo=UTC), 200, PAGE)
+        archive.exclude("gone.example")
+        assert await archive_says(desk, url) == "excluded"
+
+
 async def test_a_dead_page_nobody_ever_saw_is_suspect_when_its_host_is_archived(
     tmp_path: Path,
 ) -> None:

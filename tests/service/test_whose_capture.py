@@ -105,3 +105,22 @@ async def test_a_captured_wall_is_not_proposed_instead_of_itself(place: Place, t
         (shown,) = with_nearest_captures(desk, rows)
     assert shown["archive_claim"] == "not-a-capture"
     assert "claim_nearest" not in shown
+
+
+async def test_a_claimed_wall_that_only_the_claim_made_us_play_is_not_proposed_for_itself(
+    place: Place, town: Town
+) -> None:
+    url, good = town.url(NEWS), datetime(2016, 12, 1, tzinfo=UTC)
+    wall = "<title>Log in</title><h1>Log in</h1><form><input type=password></form>"
+    real = town.archive.add_capture(url, good, body=article(NEWS))
+    claim = town.archive.add_capture(url, datetime(2018, 12, 1, tzinfo=UTC), body=wall)
+    place.cite(url, archive_url=claim)
+    place.configure(town, archive__mode='"lookup"')
+    with open_desk(place, RehearsalClock(START)) as desk:
+        await scan(desk)
+        async with Archiving(desk) as archiving:
+            await archiving.work(timedelta(minutes=1))
+        rows = [dict(row) for row in desk.store.queries.source_status()]
+        (shown,) = with_nearest_captures(desk, rows)
+    assert shown["archive_claim"] == "not-a-capture"
+    assert shown["claim_nearest"]["archive_url"] == real

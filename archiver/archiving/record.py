@@ -8,16 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import field, fields, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from archiver.clock import from_stamp, to_stamp
+from archiver.clock import CLOCK_TRUST, from_stamp, to_stamp
 from archiver.model import ArchiveState, Capture, Run
 from archiver.records import differing, record
-
-# What was noted further ahead of now was noted by a clock that was wrong.
-CLOCK_TRUST = timedelta(days=1)
 
 
 class Phase(StrEnum):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from archiver.clock import CLOCK_TRUST
 from archiver.model import Belief, Run
 
-# Clocks of machines that keep time differ by less, and so do looks that are stored out of order.
-_CLOCK_TRUST = timedelta(days=1)
 _RUNS = ("strong", "weak", "blocked", "other")
 _MOMENTS = (
     *("first_bad_at", "last_bad_at", "waiting_since"),
@@ -22,7 +21,7 @@ def in_time(belief: Belief, now: datetime) -> Belief:
 
     A run whose last look lies ahead is begun anew: no later look could be added to it.
     """
-    ahead = now + _CLOCK_TRUST
+    ahead = now + CLOCK_TRUST
     untimely: dict[str, Any] = {
         name: Run() for name in _RUNS if (getattr(belief, name).last_at or now) > ahead
     }

@@ -33,9 +33,9 @@ from archiver.archiving.pipeline import (
     plan,
     to_json,
 )
-from archiver.archiving.record import CLOCK_TRUST, set_back
+from archiver.archiving.record import set_back
 from archiver.checking.policy import Policy
-from archiver.clock import from_stamp, to_stamp
+from archiver.clock import CLOCK_TRUST, from_stamp, to_stamp
 from archiver.errors import ArchiverError, ConfigurationError
 from archiver.service.archive_clients import ArchiveClients
 from archiver.service.breakers import Breakers

@@ -83,8 +83,7 @@ class Duties:
     async def _look_at_due(self, clients: Clients) -> str:
         journal, clock = self._desk.store.journal, self._desk.clock
         self._desk.store.looks.release_stale(clock.now())
-        self._desk.store.hosts.put_right(clock.now())
-        rounds.plan_anew(self._desk)
+        rounds.put_right(self._desk)
         if not self._desk.store.queries.due_count(clock.now()):
             clients.notifying.nothing_due()
             return ""

@@ -13,7 +13,7 @@ from archiver.service.desk import Desk
 from archiver.service.local_copies import Copied, LocalCopies
 from archiver.service.notifying import DONE, INTERRUPTED, Notifying
 from archiver.service.report import write_reports
-from archiver.service.rounds import Summary, look_at_due, plan_anew
+from archiver.service.rounds import Summary, look_at_due, put_right
 from archiver.service.scan import Scan, scan
 from archiver.service.status import backlog
 from archiver.service.work_done import Done
@@ -61,9 +61,8 @@ async def _work(desk: Desk, archive_time: timedelta, accept_removals: bool) -> P
     journal, clock = desk.store.journal, desk.clock
     journal.close_interrupted(clock.now())
     desk.store.looks.release_stale(clock.now(), "run:")
-    desk.store.hosts.put_right(clock.now())
     desk.store.hosts.free("run:", clock.now())
-    plan_anew(desk)
+    put_right(desk)
     run_id = journal.begin("once", clock.now())
     result = Pass(await scan(desk, accept_removals=accept_removals))
     outcome = "failed"

@@ -69,10 +69,11 @@ class Summary:
         return f"{self.looks} looks" + (f": {words}" if words else "")
 
 
-def plan_anew(desk: Desk) -> None:
-    """Make due what no clock but one that was ahead can have put off for so long."""
-    longest = Policy.from_settings(desk.settings.check).longest_wait
-    desk.store.looks.plan_anew(desk.clock.now(), longest)
+def put_right(desk: Desk) -> None:
+    """Take back what a clock that was ahead has noted, before anything is looked at."""
+    now, longest = desk.clock.now(), Policy.from_settings(desk.settings.check).longest_wait
+    desk.store.looks.plan_anew(now, longest)
+    desk.store.hosts.put_right(now)
 
 
 async def look_at_due(

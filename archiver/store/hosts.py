@@ -10,16 +10,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from archiver.clock import from_stamp, to_stamp
+from archiver.clock import CLOCK_TRUST, from_stamp, to_stamp
 from archiver.model import HostState
 from archiver.store.database import Database
 
 # A host's Retry-After is capped at 24 h (design §5): a pause that seems longer was noted by a
 # clock that was ahead, and would close the host until that time comes.
 _LONGEST_PAUSE = timedelta(hours=24, minutes=1)
-# What was noted further ahead of now was noted by a clock that was wrong; and leases are renewed
-# every minute or so.
-_CLOCK_TRUST = timedelta(days=1)
 
 
 class Hosts:
@@ -43,7 +40,7 @@ class Hosts:
                 " RETURNING not_before, last_request_at, consecutive_pauses",
                 [
                     *(host, holder, to_stamp(now), to_stamp(until)),
-                    *(to_stamp(now + _LONGEST_PAUSE), to_stamp(until + _CLOCK_TRUST)),
+                    *(to_stamp(now + _LONGEST_PAUSE), to_stamp(until + CLOCK_TRUST)),
                 ],
             )
         return HostState(_moment(rows[0][0]), _moment(rows[0][1]), rows[0][2]) if rows else None
@@ -80,7 +77,7 @@ class Hosts:
 
         What a sibling of a page told then would be taken for new until that time.
         """
-        ahead = to_stamp(now + _CLOCK_TRUST)
+        ahead = to_stamp(now + CLOCK_TRUST)
         self._database.execute(
             "UPDATE hosts SET last_answer_at = ? WHERE last_answer_at > ?",
             [to_stamp(now - timedelta(seconds=1)), ahead],

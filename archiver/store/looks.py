@@ -13,7 +13,7 @@ from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from archiver.clock import to_stamp
+from archiver.clock import CLOCK_TRUST, to_stamp
 from archiver.model import Belief, Finding, Observation, Vantage
 from archiver.records import record
 from archiver.store.codec import as_json, belief_text, read_belief
@@ -21,8 +21,6 @@ from archiver.store.database import Database
 
 # A claim this old was left by a process that died.
 CLAIM_LIFETIME = timedelta(hours=1)
-# What was noted further ahead of now was noted by a clock that was wrong.
-_CLOCK_TRUST = timedelta(days=1)
 
 
 @record
@@ -156,24 +154,24 @@ class Looks:
     def release_stale(self, now: datetime, holders: str | None = None) -> None:
         """Free claims of processes that died: old ones, and those whose holder starts so.
 
-        What a clock that was ahead claimed or looked at is due now, not when that time comes.
+        Those of a clock that was ahead are as old.
         """
-        ahead = to_stamp(now + _CLOCK_TRUST)
+        ahead = to_stamp(now + CLOCK_TRUST)
         self._database.execute(
             "UPDATE links SET claimed_by = NULL, claimed_at = NULL WHERE claimed_by IS NOT NULL"
             " AND (claimed_at < ? OR claimed_at > ? OR claimed_by GLOB ?)",
             [to_stamp(now - CLAIM_LIFETIME), ahead, f"{holders}*" if holders else ""],
         )
-        self._database.execute(
-            "UPDATE links SET next_look_at = ? WHERE last_look_at > ?", [to_stamp(now), ahead]
-        )
 
     def plan_anew(self, now: datetime, longest: timedelta) -> None:
-        """Make due what nobody has planned, or a clock that was ahead: later than any look is."""
+        """Make due what nobody has planned, or what a clock that was ahead has.
+
+        That clock looked at it lately, or planned the next look later than any look is.
+        """
         self._database.execute(
-            "UPDATE links SET next_look_at = ?"
-            " WHERE cited = 1 AND (next_look_at > ? OR next_look_at IS NULL)",
-            [to_stamp(now), to_stamp(now + longest)],
+            "UPDATE links SET next_look_at = ?1 WHERE cited = 1"
+            " AND (next_look_at > ?2 OR next_look_at IS NULL OR last_look_at > ?3)",
+            [to_stamp(now), to_stamp(now + longest), to_stamp(now + CLOCK_TRUST)],
         )
 
     def postpone(self, link_ids: Iterable[int], until: datetime) -> None:

@@ -52,6 +52,7 @@ def test_what_was_looked_at_and_claimed_by_a_clock_that_was_ahead_is_due_again(
     first, *_ = store.looks.claim_due(ahead, 2, "one")
     store.looks.record([look(first, ahead, Verdict.OK, "ok")], None)
     store.looks.release_stale(NOW)
+    store.looks.plan_anew(NOW, timedelta(days=60))
     assert len(store.looks.claim_due(NOW, 9, "two")) == 3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +18,13 @@ def _all_characters() -> None:
     # On a fresh machine the first text drawn builds Hypothesis' table of all characters, which
     # takes seconds and would count as a slow draw of whichever test happens to be first.
     strategies.text().validate()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    # Behind a shell's `&` SIGINT is ignored, and by all that is started from there, too.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

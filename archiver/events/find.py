@@ -43,21 +43,23 @@ class FoundFile(NamedTuple):
 def find_files(roots: Sequence[tuple[str, Path]], include: Sequence[str]) -> Iterator[FoundFile]:
     """Yield the files under `roots` (as written, where it is) that match a pattern of `include`.
 
-    Sorted by path, hidden names left out, links to folders not followed, no path twice. A root
-    may be a file, which needs no pattern. Raises ConfigurationError when a root cannot be read.
+    Sorted by path, hidden names left out, links to folders not followed, no file twice however
+    its root is written. A root may be a file, which needs no pattern. Raises ConfigurationError
+    when a root cannot be read.
     """
     matches = _matcher(tuple(include))
     seen: set[str] = set()
+    read: set[str] = set()
     for written, root in roots:
+        here: set[str] = set()
         for found in _under_root(written.rstrip("/") or "/", root, matches):
-            if found.path in seen:
-                if "\ufffd" not in found.path:
-                    continue  # one root lies inside another
-                yield (renamed := _renamed(found, seen))
-                seen.add(renamed.path)
-            else:
-                yield found
-                seen.add(found.path)
+            if found.location in read:
+                continue  # one root lies inside another, or is it, written in another way
+            here.add(found.location)
+            single = _renamed(found, seen) if found.path in seen else found
+            seen.add(single.path)
+            yield single
+        read |= here
 
 
 def _renamed(found: FoundFile, seen: set[str]) -> FoundFile:

@@ -78,6 +78,16 @@ def test_a_root_inside_another_is_not_read_twice(tmp_path: Path) -> None:
     assert [found.path for found in find_files(roots, INCLUDE)] == ["e/sub/a.md"]
 
 
+@pytest.mark.parametrize("other", ["e/../e", "{base}/e", "link", "e/a.md"])
+def test_a_root_written_in_another_way_is_not_read_twice(tmp_path: Path, other: str) -> None:
+    (tmp_path / "e").mkdir()
+    (tmp_path / "e" / "a.md").write_text(EVENT)
+    (tmp_path / "link").symlink_to("e")
+    written = other.format(base=tmp_path)
+    roots = [("e", tmp_path / "e"), (written, tmp_path / written)]
+    assert [found.path for found in find_files(roots, INCLUDE)] == ["e/a.md"]
+
+
 def test_an_absent_root_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         list(find_files([("e", tmp_path / "absent")], INCLUDE))

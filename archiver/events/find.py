@@ -106,6 +106,11 @@ def _walk(written: str, root: str, matches: re.Pattern[str]) -> Iterator[FoundFi
                 yield found
 
 
+def in_utf8(name: str) -> str:
+    """Return a file's name as UTF-8 has it: its key is the same under every locale."""
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "surrogateescape")
+
+
 _Listed = list[FoundFile | tuple[str, os.DirEntry[str]]]
 
 
@@ -113,7 +118,9 @@ def _listing(base: str, folder: str, prefix: str) -> _Listed:
     """Return what stands in a folder, last name first, or why it cannot be read."""
     try:
         with os.scandir(folder) as entries:
-            listed = [(prefix + entry.name, entry) for entry in entries if entry.name[0] != "."]
+            listed = [
+                (prefix + in_utf8(entry.name), entry) for entry in entries if entry.name[0] != "."
+            ]
     except FileNotFoundError:
         return []  # gone since its parent was listed
     except OSError as fault:

@@ -85,7 +85,9 @@ def _settle(desk: Desk, missing: set[str], found: frozenset[str], read: int, acc
         citations.mark_missing_files(missing, now)
         removals = citations.settle_removals(found, now, accept=accept)
         if read or missing:
-            citations.replace_cross_file_problems(cross_file_problems(citations.events()))
+            # An event that is held back may only have moved: it has its id from itself.
+            events = (event for event in citations.events() if event.path in found)
+            citations.replace_cross_file_problems(cross_file_problems(events))
     if removals.held_back:
         log.warning(
             "%d citations are gone from the event files at once; kept for now, in case a git"

@@ -139,3 +139,14 @@ async def test_a_changed_claim_is_unchecked_again(many: Place) -> None:
         many.cite(PAGES[0], event="event-0", archive_url=address)
         await scan(desk)
         assert desk.store.database.value(claim, [PAGES[0]]) == "unchecked"
+
+
+async def test_files_that_moved_are_not_accused_of_bearing_their_own_ids(many: Place) -> None:
+    with open_desk(many) as desk:
+        await scan(desk)
+        (many.folder / "events" / "2026").mkdir()
+        for number in range(6):
+            name = f"event-{number}.md"
+            (many.folder / "events" / name).rename(many.folder / "events" / "2026" / name)
+        found = await scan(desk)
+        assert (found.removals.held_back, found.problems) == (6, 0)

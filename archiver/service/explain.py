@@ -111,16 +111,21 @@ def would_change(desk: Desk, link_id: int) -> list[str]:
         return []
     belief = read_belief(link)
     policy = Policy.from_settings(desk.settings.check)
-    said = list(_CHANGES[belief.verdict](belief, policy))
-    if belief.human_until is not None:
-        said.insert(
-            0,
-            "A person's mark holds until"
-            f" {belief.human_until:%Y-%m-%d}; `archiver mark URL clear` takes it back.",
-        )
+    said = _of_marked(belief) or list(_CHANGES[belief.verdict](belief, policy))
     if belief.next_look_at is not None:
         said.append(f"The next look is due at {belief.next_look_at:%Y-%m-%d %H:%M} UTC.")
     return said
+
+
+def _of_marked(belief: Belief) -> list[str]:
+    """Say what ends a person's mark: no look does, so nothing else would change the belief."""
+    if belief.human_until is None or belief.underlying is None:
+        return []
+    return [
+        "A person's mark holds until"
+        f" {belief.human_until:%Y-%m-%d}; `archiver mark URL clear` takes it back.",
+        f"Looks go on beneath it; without it the link would be {belief.underlying.verdict}.",
+    ]
 
 
 def _of_unchecked(_: Belief, __: Policy) -> list[str]:

@@ -92,6 +92,18 @@ async def test_a_mark_until_a_date_holds_until_that_date(looked_at: Place, town:
     assert "A person's mark holds" not in (await looked_at.run("why", url)).out
 
 
+@pytest.mark.parametrize("word", ["alive", "gone"])
+async def test_of_a_marked_link_why_promises_nothing_to_looks(
+    looked_at: Place, town: Town, word: str
+) -> None:
+    url = town.url(GONE, SECOND)
+    assert (await looked_at.run("mark", url, word, "--until", "2099-01-01")).code == 0
+    mark, beneath, when = (await looked_at.run("why", url, "--json")).json["would_change"]
+    assert mark.startswith("A person's mark holds until 2099-01-01;")
+    assert beneath == "Looks go on beneath it; without it the link would be failing."
+    assert when.startswith("The next look is due")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -120,6 +120,18 @@ def test_sarif_has_rules_levels_places_and_stable_fingerprints():
     assert run["invocations"] == [{"executionSuccessful": True}]
 
 
+def test_results_that_are_alike_in_one_file_are_an_alert_each():
+    twice = {"path": "events/many.json", "name": "missing-date", "level": "note", "message": "?"}
+    problems = [{**twice, "line": line, "position": 1} for line in (4, 9)]
+    other = {**problems[0], "path": "events/other.json"}
+    dead = [a_row(verdict="dead", reason="http-404", line=line) for line in (12, 20)]
+    data = a_report(dead, problems=lambda: iter([*problems, other]))
+    (run,) = json.loads(made("sarif", data))["runs"]
+    prints = [result["partialFingerprints"] for result in run["results"]]
+    ends = [each["primaryLocationLineHash"].partition(":")[2] for each in prints]
+    assert ends == ["1", "2", "1", "2", "1"]
+
+
 def test_sarif_that_was_cut_says_so(monkeypatch):
     monkeypatch.setattr(as_sarif, "MOST_RESULTS", 2)
     (run,) = json.loads(made("sarif", a_project()))["runs"]

@@ -220,7 +220,7 @@ def first_sweep_texts(sweep: FirstSweep) -> list[str]:
             " running: a site gets one request at a time, with a pause after each."
         )
     else:
-        texts.append(f"The first sweep is over: all {count(sweep.links, 'link')} were looked at.")
+        texts.append(f"The first sweep is over, with {count(sweep.links, 'link')} looked at.")
     texts.append(
         "One look never kills a link. Nothing is called dead before"
         f" {moment(sweep.first_firm_at)}; verdicts on pages that answer “gone” are firm from"

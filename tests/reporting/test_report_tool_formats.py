@@ -156,6 +156,17 @@ def test_atom_has_an_entry_per_change_with_an_id_that_stays():
         assert feed.findtext(f"{space}{name}")
 
 
+def test_every_entry_of_the_feed_has_its_content_as_rfc_4287_demands():
+    changes = a_project().changes
+    odd = [{**dict(row), "url": "javascript:alert(1)"} for row in changes()]
+    data = a_report([a_row()], changes=lambda: [*changes(), *odd])
+    space = "{http://www.w3.org/2005/Atom}"
+    entries = ElementTree.fromstring(made("atom", data)).findall(f"{space}entry")
+    assert len(entries) == 2 * len(odd) > 0
+    for entry in entries:
+        assert "failing → dead" in str(entry.findtext(f"{space}content"))
+
+
 @pytest.mark.parametrize(
     ("verdicts", "text", "colour"),
     [

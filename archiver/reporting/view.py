@@ -199,6 +199,12 @@ def moment(value: datetime) -> str:
     return value.strftime("%Y-%m-%d %H:%M UTC")
 
 
+def archives_text(data: ReportData) -> str:
+    """Name the archives that were asked: what no archive has is said of these (design §6)."""
+    names = ", ".join(shown(name) for name in data.archives_asked)
+    return f"Archives asked: {names}." if names else "No archive is asked (archive.mode is off)."
+
+
 def change_since_last(data: ReportData) -> str:
     """Say how many dead links came or went since the previous report; "" without one."""
     if data.previous is None:

@@ -237,6 +237,16 @@ def test_the_first_days_say_when_the_sweep_ends_and_verdicts_are_firm(format_nam
     assert "firm from 2026-11-27 22:10 UTC" in text
 
 
+@pytest.mark.parametrize("format_name", ["html", "md"])
+def test_what_no_archive_has_is_said_of_archives_that_are_named(format_name):
+    asked = ("web.archive.org", "timetravel.example")
+    text = made(format_name, a_report(VERDICT_ROWS, archives_asked=asked))
+    assert "Archives asked: web.archive.org, timetravel.example." in text
+    text = made(format_name, a_report(VERDICT_ROWS, archives_asked=()))
+    assert "No archive is asked" in text
+    assert "Archives asked" not in text
+
+
 def test_without_links_there_is_no_first_sweep_and_one_link_is_one():
     assert sweep(0, links=0) is None
     text = made("md", a_report([a_row()], first_sweep=sweep(3, links=1)))

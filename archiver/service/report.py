@@ -82,10 +82,15 @@ def _first_sweep(desk: Desk, counts: Mapping[str, Any]) -> FirstSweep | None:
 def write_reports(desk: Desk) -> list[Path]:
     """Write one file per configured format into `report.directory`; return their paths.
 
-    Raises CannotWork when the folder cannot be written.
+    All say the same: what is looked at meanwhile comes into the next ones. Raises CannotWork
+    when the folder cannot be written.
     """
+    with desk.store.database.one_moment():
+        return _write_reports(desk, report_data(desk))
+
+
+def _write_reports(desk: Desk, data: ReportData) -> list[Path]:
     directory = desk.loaded.report_directory
-    data = report_data(desk)
     written = []
     for name in desk.settings.report.formats:
         form = FORMATS.get(name)
@@ -99,8 +104,9 @@ def write_reports(desk: Desk) -> list[Path]:
 
 
 def render(desk: Desk, form: str, since: timedelta = CHANGES_SINCE) -> Iterator[str]:
-    """Render one report in chunks."""
-    return FORMATS[form].render(report_data(desk, since))
+    """Render one report in chunks, all as of one moment."""
+    with desk.store.database.one_moment():
+        yield from FORMATS[form].render(report_data(desk, since))
 
 
 def formats() -> Sequence[str]:

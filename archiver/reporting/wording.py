@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from archiver.clock import from_stamp
 from archiver.model import ArchiveState, Claim, Row, Verdict
-from archiver.reasons import advice, in_words
+from archiver.reasons import OUR_REFUSALS, advice, in_words
 from archiver.records import record
 from archiver.reporting.report import has_good_claim
 from archiver.text import shown
@@ -299,16 +299,12 @@ def _ask_a_person(row: Row, why: str) -> NextStep:
     return NextStep(sentence, _command("mark", row, "alive"))
 
 
-# Refusals of our own making: a browser would say nothing about them.
-_OUR_REFUSALS = frozenset({"private-address", "bad-port", "skipped"})
-
-
 def _blocked_step(row: Row) -> NextStep:
     if row["reason"] == "alive-elsewhere":
         return NextStep(
             "Nothing to mend: we are refused, but a newer capture shows the page alive."
         )
-    if row["reason"] in _OUR_REFUSALS:
+    if row["reason"] in OUR_REFUSALS:
         return NextStep(advice(row["reason"]))
     return _ask_a_person(row, "We are refused:")
 

@@ -10,7 +10,7 @@ from typing import Any
 from archiver.checking.policy import Policy
 from archiver.clock import from_stamp
 from archiver.model import Belief, Verdict
-from archiver.reasons import FORGED_NAME, in_words
+from archiver.reasons import FORGED_NAME, OUR_REFUSALS, advice, in_words
 from archiver.service.desk import Desk
 from archiver.store.codec import read_belief
 
@@ -139,7 +139,9 @@ def _of_alive(_: Belief, policy: Policy) -> list[str]:
     ]
 
 
-def _of_blocked(_: Belief, __: Policy) -> list[str]:
+def _of_blocked(belief: Belief, _: Policy) -> list[str]:
+    if belief.reason in OUR_REFUSALS:
+        return [advice(belief.reason)]
     return [
         "One good look makes it ok again. Refusals alone never make it dead.",
         "A person can say what they see: `archiver mark URL alive`.",

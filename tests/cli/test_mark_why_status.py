@@ -144,6 +144,16 @@ async def test_why_tells_every_look_and_what_would_change_the_belief(
     assert "cited at events/2016-11-30--example.md:12" in words
 
 
+async def test_why_promises_no_good_look_where_none_is_ever_made(looked_at: Place) -> None:
+    url = "http://paper.example:25/news"
+    looked_at.cite(url)
+    assert (await looked_at.run("check", url)).code == 0
+    told = (await looked_at.run("why", url, "--json")).json
+    assert told["belief"]["reason"] == "bad-port"
+    assert told["would_change"][0] == "Cite an address on an ordinary port."
+    assert not any("good look" in text for text in told["would_change"])
+
+
 async def test_why_of_an_unknown_link_exits_2(looked_at: Place) -> None:
     done = await looked_at.run("why", "http://nobody.example/knows", "--json")
     assert done.code == 2

@@ -134,6 +134,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     "never-looked": ("Nobody has looked yet.", _WAIT),
 }
 
+# Refusals of our own making: no look and no browser says anything about the page.
+OUR_REFUSALS = frozenset({"private-address", "bad-port", "skipped"})
+
 # A void look that rests on a name for which the resolver invents answers (`explain`).
 FORGED_NAME = (
     "The resolver invents an address for names that do not exist, and this look rests on such a"

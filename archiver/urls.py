@@ -73,10 +73,17 @@ def _spell_scheme(text: str) -> str:
 
 
 def _only_url(text: str) -> str:
-    found = re.findall(r"https?://[^\s<>\"]+", text, re.I)
-    return found[0].rstrip(".,;:!?)]}'") if len(found) == 1 else text
+    """Return the one URL in a text, less what belongs to the text; `Moon_(film)` keeps its end."""
+    found = re.findall(r"https?://[^\s<>\"“”„«»‘]+", text, re.I)
+    if len(found) != 1:
+        return text
+    url: str = found[0].rstrip(_AFTER_A_URL)
+    while url.endswith(")") and url.count("(") < url.count(")"):
+        url = url[:-1].rstrip(_AFTER_A_URL)
+    return url
 
 
+_AFTER_A_URL = ".,;:!?]}'’"
 _MENDABLE = frozenset({"not-a-url", "unsupported-scheme"})
 _MISSPELT_SCHEME = r"^(?:hxx|hh?t{1,3}|t{1,2})p{1,2}s{0,2}://"
 # Spellings that were meant as http(s) but are none; each is proposed, never guessed silently.

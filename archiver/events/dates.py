@@ -6,6 +6,10 @@ import re
 from datetime import date, datetime
 
 _PARTIAL = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2})(?:[T ].{1,40})?)?)?")
+# A day may lack its zeros, and stand before a time of day that no standard has (" 10:00 UTC").
+_DAY = re.compile(
+    r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?:[T ](?:[01]?[0-9]|2[0-4]):[0-9]{2}.{0,30})?"
+)
 # Spellings whose order cannot be mistaken; 03/04/2016 is deliberately not among them.
 _UNMISTAKABLE = (
     *(("%B %d, %Y", "%Y-%m-%d"), ("%b %d, %Y", "%Y-%m-%d"), ("%B %d %Y", "%Y-%m-%d")),
@@ -30,7 +34,7 @@ def is_date(text: str) -> bool:
 
 def proposed_date(text: str) -> str | None:
     """Return the date a text means when it can mean only one, as it should be written."""
-    if match := re.fullmatch(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})", text):
+    if match := _DAY.fullmatch(text):
         padded = f"{match[1]}-{int(match[2]):02}-{int(match[3]):02}"
         return padded if is_date(padded) else None
     if len(text) > 40:

@@ -43,21 +43,23 @@ class FoundFile(NamedTuple):
 def find_files(roots: Sequence[tuple[str, Path]], include: Sequence[str]) -> Iterator[FoundFile]:
     """Yield the files under `roots` (as written, where it is) that match a pattern of `include`.
 
-    Sorted by path, hidden names left out, links to folders not followed, no path twice. A root
-    may be a file, which needs no pattern. Raises ConfigurationError when a root cannot be read.
+    Sorted by path, hidden names left out, links to folders not followed, no file twice however
+    its root is written. A root may be a file, which needs no pattern. Raises ConfigurationError
+    when a root cannot be read.
     """
     matches = _matcher(tuple(include))
     seen: set[str] = set()
+    read: set[str] = set()
     for written, root in roots:
+        here: set[str] = set()
         for found in _under_root(written.rstrip("/") or "/", root, matches):
-            if found.path in seen:
-                if "\ufffd" not in found.path:
-                    continue  # one root lies inside another
-                yield (renamed := _renamed(found, seen))
-                seen.add(renamed.path)
-            else:
-                yield found
-                seen.add(found.path)
+            if found.location in read:
+                continue  # one root lies inside another, or is it, written in another way
+            here.add(found.location)
+            single = _renamed(found, seen) if found.path in seen else found
+            seen.add(single.path)
+            yield single
+        read |= here
 
 
 def _renamed(found: FoundFile, seen: set[str]) -> FoundFile:
@@ -104,6 +106,11 @@ def _walk(written: str, root: str, matches: re.Pattern[str]) -> Iterator[FoundFi
                 yield found
 
 
+def in_utf8(name: str) -> str:
+    """Return a file's name as UTF-8 has it: its key is the same under every locale."""
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "surrogateescape")
+
+
 _Listed = list[FoundFile | tuple[str, os.DirEntry[str]]]
 
 
@@ -111,7 +118,9 @@ def _listing(base: str, folder: str, prefix: str) -> _Listed:
     """Return what stands in a folder, last name first, or why it cannot be read."""
     try:
         with os.scandir(folder) as entries:
-            listed = [(prefix + entry.name, entry) for entry in entries if entry.name[0] != "."]
+            listed = [
+                (prefix + in_utf8(entry.name), entry) for entry in entries if entry.name[0] != "."
+            ]
     except FileNotFoundError:
         return []  # gone since its parent was listed
     except OSError as fault:

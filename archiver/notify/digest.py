@@ -49,6 +49,11 @@ _STANDING: Mapping[str, tuple[str, str]] = {
         "{} have no archived copy to rely on",
     ),
 }
+# What to do about a dead link without a copy: none is to be had, or none is known so far.
+_NO_COPY = "Replace the source."
+_NO_COPY_YET = (
+    "Wait for a copy to be found ('archiver why URL' says how far it is), or replace the source."
+)
 # archive state: (what was seen, what a person does next)
 _STATES: Mapping[str, tuple[str, str]] = {
     "lost": (
@@ -60,12 +65,12 @@ _STATES: Mapping[str, tuple[str, str]] = {
         "Keep a copy of your own, or cite another source beside it.",
     ),
     "unarchivable": (
-        "The archive could not capture the page; it is tried again later.",
+        "The archive could not capture the page, or is not asked for such an address.",
         "Capture it by hand if it matters, or cite another source beside it.",
     ),
     "unrecoverable": (
         "The page is gone and no archive that was asked has a copy.",
-        "Replace the source.",
+        _NO_COPY,
     ),
 }
 
@@ -172,8 +177,9 @@ def _words(notice: Notice) -> tuple[str, str]:
     """Return what happened and what a person does next."""
     if notice.occasion == "archive-failed" and notice.archive_state in _STATES:
         return _STATES[notice.archive_state]
-    if notice.occasion == "dead" and notice.archive_state == "unrecoverable":
-        return in_words(notice.reason), _STATES["unrecoverable"][1]
+    if notice.occasion == "dead" and notice.archive_url is None:
+        known = notice.archive_state in _STATES
+        return in_words(notice.reason), _NO_COPY if known else _NO_COPY_YET
     if notice.occasion == "recovered":
         return in_words(notice.reason), "Nothing to do."
     return in_words(notice.reason), advice(notice.reason)

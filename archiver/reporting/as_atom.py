@@ -35,12 +35,14 @@ def render(data: ReportData) -> Iterator[str]:
 def _entry(row: Row) -> str:
     url = str(row["url"])
     link = f'<link rel="related" href={quoteattr(url)}/>\n' if safe_link(url) else ""
-    verdict = shown(row["to_verdict"])
+    verdict, text = shown(row["to_verdict"]), change_text(row)
     return (
         f"<entry>\n<id>{_id(url, str(row['changed_at']), str(row['to_verdict']))}</id>\n"
         f"<title>{escape(f'{verdict}: {shown_address(url)}')}</title>\n"
         f"<updated>{escape(shown(row['changed_at']))}</updated>\n{link}"
-        f"<summary>{escape(change_text(row))}</summary>\n</entry>\n"
+        f"<summary>{escape(text)}</summary>\n"
+        # An entry needs content, or a page that stands for it (RFC 4287 §4.1.2): we have none.
+        f"<content>{escape(f'{text} {shown_address(url)}')}</content>\n</entry>\n"
     )
 
 

@@ -103,7 +103,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "changes_since": view.moment(data.changes_since) if data.changes_since else "",
         "problems": _lines(view.problems_by_level(data), _problem_line),
         "events_paths": [shown(path) for path in data.events_paths],
-        "archives": [shown(name) for name in data.archives_asked],
+        "archives": view.archives_text(data),
         "version": shown(data.version),
     }
 

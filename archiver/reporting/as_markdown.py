@@ -17,6 +17,7 @@ from archiver.reporting.report import MendingGroup, ReportData
 from archiver.reporting.view import (
     GROUPS,
     RowView,
+    archives_text,
     change_since_last,
     change_text,
     count,
@@ -175,7 +176,8 @@ def _totals(data: ReportData) -> Iterator[str]:
     yield "## Totals\n\n"
     yield (
         f"{count(totals['citations'], 'citation')} of {count(links, 'link')};"
-        f" {count(totals['problems'], 'problem')} in the event files.\n\n"
+        f" {count(totals['problems'], 'problem')} in the event files."
+        f" {escape(archives_text(data))}\n\n"
     )
     verdicts = totals["verdicts"]
     yield from _table(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
 from urllib.parse import quote
@@ -39,7 +40,7 @@ def render(data: ReportData) -> Iterator[str]:
     results = chain(_findings(data, rules), _problems(data, rules))
     yield f'{{"$schema": "{_SCHEMA}",\n"version": "2.1.0",\n"runs": [{{"results": ['
     separator = "\n"
-    for result in islice(results, MOST_RESULTS):
+    for result in _numbered(islice(results, MOST_RESULTS)):
         yield separator + json.dumps(result)
         separator = ",\n"
     left = sum(1 for _ in results)
@@ -52,6 +53,20 @@ def render(data: ReportData) -> Iterator[str]:
         ],
     }
     yield f'"tool": {{"driver": {json.dumps(driver)}}}}}]}}\n'
+
+
+def _numbered(results: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Number what is alike in one file: GitHub shows results of one fingerprint as one alert."""
+    seen: Counter[tuple[str, str, str]] = Counter()
+    for result in results:
+        prints = result["partialFingerprints"]
+        (location,) = result["locations"]
+        uri = location["physicalLocation"]["artifactLocation"]["uri"]
+        alike = (result["ruleId"], uri, prints["citedUrl/v1"])
+        seen[alike] += 1
+        # The only one GitHub reads.
+        prints["primaryLocationLineHash"] = f"{prints['citedUrl/v1'][:16]}:{seen[alike]}"
+        yield result
 
 
 def _invocation(left: int) -> dict[str, Any]:
@@ -90,9 +105,5 @@ def _result(rule: str, level: str, text: str, place: Row, key: str) -> dict[str,
         "level": level,
         "message": {"text": text},
         "locations": [{"physicalLocation": location}],
-        # The second is the only one GitHub reads.
-        "partialFingerprints": {
-            "citedUrl/v1": digest,
-            "primaryLocationLineHash": f"{digest[:16]}:1",
-        },
+        "partialFingerprints": {"citedUrl/v1": digest},
     }

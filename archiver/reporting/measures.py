@@ -25,9 +25,10 @@ class Counts:
     """What was counted; the unit of all but `citations`, `problems` and `events*` is the link.
 
     `verdicts` and `archive` map a verdict or archive state to the number of its links.
-    `rescued` are dead links with a played-back capture, `at_risk` are links not dead for which
-    no capture is known. `events_touched` have at least one dead source, `events_lost` only dead
-    ones. `mending` maps a mending group (`report.MendingGroup`) to its number of citations.
+    `rescued` are dead links with a played-back capture that is not older than the source,
+    `at_risk` are links not dead for which no capture is known. `events_touched` have at least one
+    dead source, `events_lost` only dead ones. `mending` maps a mending group
+    (`report.MendingGroup`) to its number of citations.
     """
 
     citations: int

@@ -209,7 +209,7 @@ def first_sweep(
     check: CheckPace,
     verify_after: timedelta,
 ) -> FirstSweep | None:
-    """Describe a young database, or return None once its strong verdicts can be firm.
+    """Describe a young database; None without links, or once its strong verdicts can be firm.
 
     `started_at` is the first look ever, `longest_queue` the largest number of unchecked links
     on one host: with one request per host at a time it decides how long the sweep takes. A few
@@ -217,7 +217,7 @@ def first_sweep(
     """
     strong_span = timedelta(days=check.strong_days)
     confirmed_after = strong_span + _CONFIRMATION_MARGIN
-    if now >= started_at + confirmed_after and unchecked * 20 <= links:
+    if not links or (now >= started_at + confirmed_after and unchecked * 20 <= links):
         return None
     ends_at = now + longest_queue * (check.host_delay + _USUAL_ANSWER) if unchecked else None
     return FirstSweep(

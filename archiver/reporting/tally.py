@@ -10,6 +10,7 @@ from archiver.model import ArchiveState, Row, Verdict
 from archiver.records import record
 from archiver.reporting.measures import Counts
 from archiver.reporting.report import MendingGroup, mending_group
+from archiver.reporting.wording import is_before_publication
 
 
 @record
@@ -83,7 +84,8 @@ def _count_link(
     dead = row["verdict"] == Verdict.DEAD
     verdicts[row["verdict"]] += 1
     archive[row["archive_state"] or ArchiveState.NONE.value] += 1
-    if dead and row["archive_state"] == ArchiveState.ARCHIVED:
+    # A copy from before the publication plays back, and cannot hold the page (design §6).
+    if dead and row["archive_state"] == ArchiveState.ARCHIVED and not is_before_publication(row):
         extra["rescued"] += 1
     if not dead and not row["archive_url"]:
         extra["at_risk"] += 1

@@ -199,6 +199,12 @@ def moment(value: datetime) -> str:
     return value.strftime("%Y-%m-%d %H:%M UTC")
 
 
+def archives_text(data: ReportData) -> str:
+    """Name the archives that were asked: what no archive has is said of these (design §6)."""
+    names = ", ".join(shown(name) for name in data.archives_asked)
+    return f"Archives asked: {names}." if names else "No archive is asked (archive.mode is off)."
+
+
 def change_since_last(data: ReportData) -> str:
     """Say how many dead links came or went since the previous report; "" without one."""
     if data.previous is None:
@@ -220,7 +226,7 @@ def first_sweep_texts(sweep: FirstSweep) -> list[str]:
             " running: a site gets one request at a time, with a pause after each."
         )
     else:
-        texts.append(f"The first sweep is over: all {count(sweep.links, 'link')} were looked at.")
+        texts.append(f"The first sweep is over, with {count(sweep.links, 'link')} looked at.")
     texts.append(
         "One look never kills a link. Nothing is called dead before"
         f" {moment(sweep.first_firm_at)}; verdicts on pages that answer “gone” are firm from"

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from archiver.clock import from_stamp
 from archiver.model import ArchiveState, Claim, Row, Verdict
-from archiver.reasons import advice, in_words
+from archiver.reasons import OUR_REFUSALS, advice, in_words
 from archiver.records import record
 from archiver.reporting.report import has_good_claim
 from archiver.text import shown
@@ -211,6 +211,12 @@ def _command(verb: str, row: Row, *words: str) -> str:
 
 
 def _paste_capture(row: Row) -> NextStep:
+    if is_before_publication(row):
+        return NextStep(
+            "The only capture is older than the source's own date: read it, check the date in the"
+            " file, and use it only if it shows what is cited:",
+            shown_address(row["archive_url"]),
+        )
     claim = _CLAIM_WORDS.get(row["archive_claim"] or "")
     if claim and row["archive_url_in_file"]:
         start = f"Replace it, for {claim}{_nearest_in_words(row)}:"
@@ -237,6 +243,9 @@ _DEAD_WITHOUT_CAPTURE: dict[str, str] = {
     ArchiveState.EXCLUDED: (
         "The archive excludes this site: find the document elsewhere and replace the url."
     ),
+    ArchiveState.UNARCHIVABLE: (
+        "The archive could not make a capture: find the document elsewhere and replace the url."
+    ),
 }
 
 
@@ -244,12 +253,6 @@ def _dead_step(row: Row) -> NextStep:
     if has_good_claim(row):
         return NextStep("Nothing to mend: the file already names a capture.")
     if row["archive_url"]:
-        if is_before_publication(row):
-            return NextStep(
-                "The only capture is older than the source's own date: read it, check the date in"
-                " the file, and use it only if it shows what is cited:",
-                shown_address(row["archive_url"]),
-            )
         return _paste_capture(row)
     state = row["archive_state"] or ArchiveState.NONE
     if state == ArchiveState.NONE:
@@ -296,16 +299,12 @@ def _ask_a_person(row: Row, why: str) -> NextStep:
     return NextStep(sentence, _command("mark", row, "alive"))
 
 
-# Refusals of our own making: a browser would say nothing about them.
-_OUR_REFUSALS = frozenset({"private-address", "bad-port", "skipped"})
-
-
 def _blocked_step(row: Row) -> NextStep:
     if row["reason"] == "alive-elsewhere":
         return NextStep(
             "Nothing to mend: we are refused, but a newer capture shows the page alive."
         )
-    if row["reason"] in _OUR_REFUSALS:
+    if row["reason"] in OUR_REFUSALS:
         return NextStep(advice(row["reason"]))
     return _ask_a_person(row, "We are refused:")
 

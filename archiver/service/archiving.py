@@ -322,6 +322,7 @@ class Archiving:
             self._waiting[task.link_id] = waits
         else:
             done.waits[waits.reason] = waits.until
+            self._keeping.choose(task, from_json(task.record))
             self.desk.store.archive.put_off(task.link_id, waits.until)
         return False
 

@@ -10,7 +10,7 @@ from typing import Any
 from archiver.checking.policy import Policy
 from archiver.clock import from_stamp
 from archiver.model import Belief, Verdict
-from archiver.reasons import FORGED_NAME, in_words
+from archiver.reasons import FORGED_NAME, OUR_REFUSALS, advice, in_words
 from archiver.service.desk import Desk
 from archiver.store.codec import read_belief
 
@@ -111,16 +111,21 @@ def would_change(desk: Desk, link_id: int) -> list[str]:
         return []
     belief = read_belief(link)
     policy = Policy.from_settings(desk.settings.check)
-    said = list(_CHANGES[belief.verdict](belief, policy))
-    if belief.human_until is not None:
-        said.insert(
-            0,
-            "A person's mark holds until"
-            f" {belief.human_until:%Y-%m-%d}; `archiver mark URL clear` takes it back.",
-        )
+    said = _of_marked(belief) or list(_CHANGES[belief.verdict](belief, policy))
     if belief.next_look_at is not None:
         said.append(f"The next look is due at {belief.next_look_at:%Y-%m-%d %H:%M} UTC.")
     return said
+
+
+def _of_marked(belief: Belief) -> list[str]:
+    """Say what ends a person's mark: no look does, so nothing else would change the belief."""
+    if belief.human_until is None or belief.underlying is None:
+        return []
+    return [
+        "A person's mark holds until"
+        f" {belief.human_until:%Y-%m-%d}; `archiver mark URL clear` takes it back.",
+        f"Looks go on beneath it; without it the link would be {belief.underlying.verdict}.",
+    ]
 
 
 def _of_unchecked(_: Belief, __: Policy) -> list[str]:
@@ -134,7 +139,9 @@ def _of_alive(_: Belief, policy: Policy) -> list[str]:
     ]
 
 
-def _of_blocked(_: Belief, __: Policy) -> list[str]:
+def _of_blocked(belief: Belief, _: Policy) -> list[str]:
+    if belief.reason in OUR_REFUSALS:
+        return [advice(belief.reason)]
     return [
         "One good look makes it ok again. Refusals alone never make it dead.",
         "A person can say what they see: `archiver mark URL alive`.",

@@ -38,20 +38,24 @@ class Keeping:
                 store.archive.add_captures(task.link_id, step.captures, now)
             if step.attempt is not None:
                 self._end_attempt(task.link_id, step, attempt_id, now)
-            captures = store.archive.captures(task.link_id)
-            if captures:
-                store.hosts.note_captures(task.host, True)
-                choose_for_citations(
-                    store.archive, task, step.record, as_captures(captures), captures
-                )
+            self.choose(task, step.record)
             if step.archive_saw is not None:
                 self._vantages.archive_saw(task.link_id, step.archive_saw)
             self._vantages.tell(task.link_id, step.record)
+
+    def choose(self, task: ArchiveTask, record: ArchiveRecord) -> None:
+        """Choose a capture for each citation: one may be new, though no capture is."""
+        store = self._desk.store
+        captures = store.archive.captures(task.link_id)
+        if captures:
+            store.hosts.note_captures(task.host, True)
+            choose_for_citations(store.archive, task, record, as_captures(captures), captures)
 
     def rest(self, task: ArchiveTask, record: ArchiveRecord, until: datetime | None) -> None:
         """Let a link rest until a moment, telling beliefs what is known by now."""
         with self._desk.store.atomic():
             self._desk.store.archive.put_off(task.link_id, until)
+            self.choose(task, record)
             self._vantages.tell(task.link_id, record)
             self._close_request(task, record)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from archiver import __version__
-from archiver.model import ArchiveState
 from archiver.reporting.as_prometheus import exposition
 from archiver.reporting.operations import DutyFigures, LastRun, Operations
 from archiver.service.desk import Desk
@@ -18,13 +17,7 @@ def metrics(desk: Desk, duties: Entries | None = None) -> str:
     `duties` is the daemon's own diary, where it is at hand.
     """
     queries = desk.store.queries
-    states = queries.archive_states()
-    totals = {
-        "citations": queries.citation_count(),
-        "verdicts": queries.verdicts(),
-        "archive": {state.value: states.get(state.value, 0) for state in ArchiveState},
-        "problems": queries.problem_count(),
-    }
+    totals = {**queries.counted_in_reports(), "problems": queries.problem_count()}
     return exposition(totals, operations(desk, duties), __version__)
 
 

@@ -6,9 +6,10 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from archiver import __version__
 from archiver.errors import CannotWork
@@ -33,9 +34,10 @@ def report_data(desk: Desk, since: timedelta = CHANGES_SINCE) -> ReportData:
     """Gather everything a report says; rows are streamed from the store when asked for."""
     queries, now = desk.store.queries, desk.clock.now()
     counted = tally(map(dict, queries.source_status()), problems=queries.problem_count())
+    counts = totals(counted.counts)
     return ReportData(
         generated_at=now,
-        totals=totals(counted.counts),
+        totals=counts,
         rows=lambda: with_local_copies(
             desk, with_nearest_captures(desk, map(dict, queries.source_status(MENDING_ORDER)))
         ),
@@ -45,7 +47,7 @@ def report_data(desk: Desk, since: timedelta = CHANGES_SINCE) -> ReportData:
         suspects=lambda: map(dict, queries.suspects()),
         changes=lambda: map(dict, queries.changes_in_reports(now - since)),
         changes_since=now - since,
-        first_sweep=_first_sweep(desk),
+        first_sweep=_first_sweep(desk, counts),
         events_paths=desk.settings.events.paths,
         archives_asked=archives_asked(desk),
         version=__version__,
@@ -62,15 +64,15 @@ def archives_asked(desk: Desk) -> tuple[str, ...]:
     return tuple(host for host in asked if host)
 
 
-def _first_sweep(desk: Desk) -> FirstSweep | None:
+def _first_sweep(desk: Desk, counts: Mapping[str, Any]) -> FirstSweep | None:
     queries, check = desk.store.queries, desk.settings.check
     started = queries.first_look_at()
     now = desk.clock.now()
     return first_sweep(
         started_at=started or now,
         now=now,
-        links=queries.link_count(),
-        unchecked=queries.verdicts()["unchecked"],
+        links=counts["links"],
+        unchecked=counts["verdicts"]["unchecked"],
         longest_queue=queries.longest_unchecked_queue(),
         check=check,
         verify_after=desk.settings.archive.verify_after,
@@ -80,10 +82,15 @@ def _first_sweep(desk: Desk) -> FirstSweep | None:
 def write_reports(desk: Desk) -> list[Path]:
     """Write one file per configured format into `report.directory`; return their paths.
 
-    Raises CannotWork when the folder cannot be written.
+    All say the same: what is looked at meanwhile comes into the next ones. Raises CannotWork
+    when the folder cannot be written.
     """
+    with desk.store.database.one_moment():
+        return _write_reports(desk, report_data(desk))
+
+
+def _write_reports(desk: Desk, data: ReportData) -> list[Path]:
     directory = desk.loaded.report_directory
-    data = report_data(desk)
     written = []
     for name in desk.settings.report.formats:
         form = FORMATS.get(name)
@@ -97,8 +104,9 @@ def write_reports(desk: Desk) -> list[Path]:
 
 
 def render(desk: Desk, form: str, since: timedelta = CHANGES_SINCE) -> Iterator[str]:
-    """Render one report in chunks."""
-    return FORMATS[form].render(report_data(desk, since))
+    """Render one report in chunks, all as of one moment."""
+    with desk.store.database.one_moment():
+        yield from FORMATS[form].render(report_data(desk, since))
 
 
 def formats() -> Sequence[str]:

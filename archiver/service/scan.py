@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import field
 
+from archiver import __version__
 from archiver.events.find import FileStamp, FoundFile, find_files
 from archiver.events.read import cross_file_problems, read_file
 from archiver.records import record
@@ -13,6 +14,8 @@ from archiver.store import Removals, ScannedFile
 
 # Files of one transaction; between two of them the event loop gets its turn.
 _BATCH = 50
+# By which version and under which source keys the files in the store were read.
+READING_STATE = "reading"
 _NO_STAMP = FileStamp(-1, -1, -1)
 
 
@@ -33,7 +36,7 @@ async def scan(desk: Desk, *, accept_removals: bool = False) -> Scan:
 
     Raises ConfigurationError when a folder cannot be read, never for one bad file.
     """
-    known = desk.store.citations.known_files()
+    known = _known_files(desk)
     found_paths: set[str] = set()
     closed: list[str] = []
     read = 0
@@ -51,9 +54,23 @@ async def scan(desk: Desk, *, accept_removals: bool = False) -> Scan:
             changed = []
             await asyncio.sleep(0)
     read += _read(desk, changed)
+    if read:
+        desk.store.journal.set_state(READING_STATE, _reading(desk))
     # What is under a folder that cannot be read has not gone: nobody has looked.
     found_paths |= {path for path in known if path.startswith(tuple(closed))}
     return _settle(desk, known.keys() - found_paths, frozenset(found_paths), read, accept_removals)
+
+
+def _known_files(desk: Desk) -> dict[str, tuple[int, int, int]]:
+    """Return the stamp of every file as last read; read in another way, it counts as changed."""
+    known = desk.store.citations.known_files()
+    if desk.store.journal.state(READING_STATE) == _reading(desk):
+        return known
+    return dict.fromkeys(known, _NO_STAMP)
+
+
+def _reading(desk: Desk) -> list[str]:
+    return [__version__, *desk.settings.events.source_keys]
 
 
 def _read(desk: Desk, changed: list[FoundFile]) -> int:
@@ -85,7 +102,9 @@ def _settle(desk: Desk, missing: set[str], found: frozenset[str], read: int, acc
         citations.mark_missing_files(missing, now)
         removals = citations.settle_removals(found, now, accept=accept)
         if read or missing:
-            citations.replace_cross_file_problems(cross_file_problems(citations.events()))
+            # An event that is held back may only have moved: it has its id from itself.
+            events = (event for event in citations.events() if event.path in found)
+            citations.replace_cross_file_problems(cross_file_problems(events))
     if removals.held_back:
         log.warning(
             "%d citations are gone from the event files at once; kept for now, in case a git"

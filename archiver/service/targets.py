@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from archiver.errors import UsageError
-from archiver.events.find import MAX_KEY, find_files
+from archiver.events.find import MAX_KEY, find_files, in_utf8
 from archiver.events.read import read_file
 from archiver.service.desk import Desk
 from archiver.text import shown
@@ -82,7 +82,7 @@ def _links_of_path(desk: Desk, path: Path) -> list[int]:
     for written, root in desk.loaded.event_folders:
         base = root.resolve()
         if real == base or base in real.parents:
-            relative = real.relative_to(base).as_posix()
+            relative = in_utf8(real.relative_to(base).as_posix())
             key = written.rstrip("/") if relative == "." else f"{written.rstrip('/')}/{relative}"
             return desk.store.queries.links_of_path(shown(key, MAX_KEY))
     settings = desk.settings.events

@@ -126,7 +126,7 @@ class Citations:
         seen: Counter[tuple[Any, ...]] = Counter()
         for row in self._database.rows(
             "SELECT id, source_key, event_id, cited_url, gone_at, missing_since,"
-            " archive_url_in_file, link_id FROM citations WHERE path = ?"
+            " archive_url_in_file, link_id, source_date, access_date FROM citations WHERE path = ?"
             " ORDER BY gone_at IS NOT NULL, event_line, position, id",
             [file.path],
         ):
@@ -144,14 +144,13 @@ class Citations:
             touched.add(link_id)
             if old is None:
                 self._insert(citation, link_id, now)
-                if link_id is not None:
-                    # Another citation may want another capture.
-                    self._database.execute(
-                        "UPDATE links SET archive_next_at = ? WHERE id = ?", [now, link_id]
-                    )
             else:
                 kept.add(old["id"])
                 self._update(old, citation, link_id)
+            if link_id is not None and _wants_anew(old, citation):
+                self._database.execute(
+                    "UPDATE links SET archive_next_at = ? WHERE id = ?", [now, link_id]
+                )
         missing = [
             (now, row["id"])
             for row in known.values()
@@ -337,3 +336,11 @@ class Citations:
         with self._database.atomic():
             self._database.execute("DELETE FROM problems WHERE name = 'duplicate-event-id'")
             self._insert_problems(problems)
+
+
+def _wants_anew(old: sqlite3.Row | None, citation: Citation) -> bool:
+    """Say whether a citation may want another capture than before: it is new, or dated anew."""
+    return old is None or (old["source_date"], old["access_date"]) != (
+        citation.date,
+        citation.access_date,
+    )

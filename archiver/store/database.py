@@ -102,6 +102,23 @@ class Database:
                 raise
 
     @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """Read everything in a block as it was at its first read, whatever others write since.
+
+        For reading only: what is written in it could fail without waiting (see `atomic`).
+        """
+        if self.connection.in_transaction:
+            yield
+            return
+        self.execute("BEGIN")
+        try:
+            yield
+        finally:
+            # A reader who left early may find the database closed.
+            with contextlib.suppress(sqlite3.Error):
+                self.connection.execute("COMMIT")
+
+    @contextmanager
     def unhurried(self) -> Iterator[None]:
         """Let what is written in the block reach the disk with the next commit that waits.
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from archiver.clock import from_stamp, to_stamp
-from archiver.model import Verdict
+from archiver.model import ArchiveState, Verdict
 from archiver.store.database import Database
+from archiver.store.views import HOSTS
 
 
 class Queries:
@@ -40,8 +43,10 @@ class Queries:
         return int(self._database.value("SELECT count(*) FROM problems"))
 
     def by_host(self) -> Iterator[sqlite3.Row]:
-        """Stream the hosts, most dead links first."""
-        return self._database.rows("SELECT * FROM by_host ORDER BY dead DESC, links DESC, host")
+        """Stream the hosts as reports have them, ignored links left out; most dead links first."""
+        return self._database.rows(
+            f"{HOSTS} AND l.ignored = 0 GROUP BY l.host ORDER BY dead DESC, links DESC, host"
+        )
 
     def citation_count(self) -> int:
         """Count the current citations."""
@@ -72,6 +77,22 @@ class Queries:
                 [verdict],
             )
         )
+
+    def counted_in_reports(self) -> dict[str, Any]:
+        """Count citations, and links by verdict and archive state, as reports do: none ignored."""
+        citations = self._database.value(
+            "SELECT count(*) FROM citations c LEFT JOIN links l ON l.id = c.link_id"
+            " WHERE c.gone_at IS NULL AND coalesce(l.ignored, 0) = 0"
+        )
+        verdicts = Counter({verdict.value: 0 for verdict in Verdict})
+        states = Counter({state.value: 0 for state in ArchiveState})
+        for verdict, state, count in self._database.rows(
+            "SELECT verdict, archive_state, count(*) FROM links"
+            " WHERE cited = 1 AND ignored = 0 GROUP BY verdict, archive_state"
+        ):
+            verdicts[verdict] += count
+            states[state] += count
+        return {"citations": int(citations), "verdicts": verdicts, "archive": states}
 
     def archive_states(self) -> dict[str, int]:
         """Count cited links by archive state."""

@@ -13,6 +13,17 @@ def _severity_case() -> str:
     return f"CASE p.name {ranks} ELSE {len(PROBLEM_LEVELS)} END"
 
 
+# One row a host; the view counts all cited links, a report leaves out the ignored ones.
+HOSTS = """\
+SELECT l.host AS host, count(*) AS links,
+       sum((SELECT count(*) FROM citations c WHERE c.link_id = l.id AND c.gone_at IS NULL))
+           AS citations,
+       sum(l.verdict = 'ok') AS ok, sum(l.verdict = 'moved') AS moved,
+       sum(l.verdict = 'blocked') AS blocked, sum(l.verdict = 'failing') AS failing,
+       sum(l.verdict = 'dead') AS dead, sum(l.verdict = 'unchecked') AS unchecked,
+       sum(l.archive_state = 'archived') AS archived, max(l.last_look_at) AS last_look_at
+  FROM links l WHERE l.cited = 1"""
+
 VIEWS = f"""
 CREATE VIEW source_status AS
 SELECT c.path, c.line, c.position, c.event_id, c.event_date, c.source_title, c.publisher, c.tier,
@@ -60,14 +71,7 @@ SELECT s.* FROM source_status s
         OR EXISTS (SELECT 1 FROM hosts h WHERE h.host = l.host AND h.has_captures = 1));
 
 CREATE VIEW by_host AS
-SELECT l.host AS host, count(*) AS links,
-       sum((SELECT count(*) FROM citations c WHERE c.link_id = l.id AND c.gone_at IS NULL))
-           AS citations,
-       sum(l.verdict = 'ok') AS ok, sum(l.verdict = 'moved') AS moved,
-       sum(l.verdict = 'blocked') AS blocked, sum(l.verdict = 'failing') AS failing,
-       sum(l.verdict = 'dead') AS dead, sum(l.verdict = 'unchecked') AS unchecked,
-       sum(l.archive_state = 'archived') AS archived, max(l.last_look_at) AS last_look_at
-  FROM links l WHERE l.cited = 1 GROUP BY l.host;
+{HOSTS} GROUP BY l.host;
 
 CREATE VIEW by_day AS
 WITH seen AS (

@@ -92,6 +92,18 @@ async def test_a_mark_until_a_date_holds_until_that_date(looked_at: Place, town:
     assert "A person's mark holds" not in (await looked_at.run("why", url)).out
 
 
+@pytest.mark.parametrize("word", ["alive", "gone"])
+async def test_of_a_marked_link_why_promises_nothing_to_looks(
+    looked_at: Place, town: Town, word: str
+) -> None:
+    url = town.url(GONE, SECOND)
+    assert (await looked_at.run("mark", url, word, "--until", "2099-01-01")).code == 0
+    mark, beneath, when = (await looked_at.run("why", url, "--json")).json["would_change"]
+    assert mark.startswith("A person's mark holds until 2099-01-01;")
+    assert beneath == "Looks go on beneath it; without it the link would be failing."
+    assert when.startswith("The next look is due")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -130,6 +142,16 @@ async def test_why_tells_every_look_and_what_would_change_the_belief(
     assert "failing (http-404)" in words
     assert "1 of 3 confirmations" in words
     assert "cited at events/2016-11-30--example.md:12" in words
+
+
+async def test_why_promises_no_good_look_where_none_is_ever_made(looked_at: Place) -> None:
+    url = "http://paper.example:25/news"
+    looked_at.cite(url)
+    assert (await looked_at.run("check", url)).code == 0
+    told = (await looked_at.run("why", url, "--json")).json
+    assert told["belief"]["reason"] == "bad-port"
+    assert told["would_change"][0] == "Cite an address on an ordinary port."
+    assert not any("good look" in text for text in told["would_change"])
 
 
 async def test_why_of_an_unknown_link_exits_2(looked_at: Place) -> None:

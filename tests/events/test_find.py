@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -76,6 +78,16 @@ def test_a_root_inside_another_is_not_read_twice(tmp_path: Path) -> None:
     (tmp_path / "sub" / "a.md").write_text(EVENT)
     roots = [("e", tmp_path), ("e/sub", tmp_path / "sub")]
     assert [found.path for found in find_files(roots, INCLUDE)] == ["e/sub/a.md"]
+
+
+@pytest.mark.parametrize("other", ["e/../e", "{base}/e", "link", "e/a.md"])
+def test_a_root_written_in_another_way_is_not_read_twice(tmp_path: Path, other: str) -> None:
+    (tmp_path / "e").mkdir()
+    (tmp_path / "e" / "a.md").write_text(EVENT)
+    (tmp_path / "link").symlink_to("e")
+    written = other.format(base=tmp_path)
+    roots = [("e", tmp_path / "e"), (written, tmp_path / written)]
+    assert [found.path for found in find_files(roots, INCLUDE)] == ["e/a.md"]
 
 
 def test_an_absent_root_is_a_configuration_error(tmp_path: Path) -> None:
@@ -170,6 +182,25 @@ def test_hostile_names_are_fit_to_be_shown_and_stay_apart(tmp_path: Path) -> Non
         assert path.isprintable()
         path.encode("utf-8")
     assert {citation.path for file in files.values() for citation in file.citations} == set(files)
+
+
+def test_a_name_is_the_same_key_under_every_locale(tmp_path: Path) -> None:
+    (tmp_path / "höhen").mkdir()
+    (tmp_path / "höhen" / "é.md").write_text(EVENT)
+    program = (
+        "import sys; from pathlib import Path; from archiver.events.find import find_files;"
+        "[found] = find_files([('e', Path(sys.argv[1]))], ['h\\xf6hen/*.md']);"
+        "print(ascii(found.path))"
+    )
+    for locale in ({"PYTHONUTF8": "1"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}):
+        told = subprocess.run(
+            [sys.executable, "-c", program, tmp_path],
+            env={**os.environ, **locale},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert told.stdout.strip() == ascii("e/höhen/é.md")
 
 
 def test_a_tree_deeper_than_pythons_stack_is_walked(tmp_path: Path) -> None:

@@ -165,6 +165,12 @@ def test_the_command_reads_files_and_folders_from_anywhere(tmp_path: Path) -> No
     assert json.loads(output)["files"] == 1
 
 
+def test_a_file_named_twice_is_judged_once(tmp_path: Path) -> None:
+    (tmp_path / "x.md").write_text(GOOD)
+    code, output = run("x.md", "./x.md", ".", cwd=tmp_path)
+    assert (code, output) == (0, "1 file, 1 citation, 1 link: 0 errors, 0 warnings, 0 notes\n")
+
+
 def test_an_unknown_path_is_a_usage_error_and_an_absent_folder_one_of_configuration(
     tmp_path: Path,
 ) -> None:

@@ -66,6 +66,13 @@ def test_a_known_mending_is_proposed() -> None:
         assert "https://example.org/a" in only(source(url=url)).message
 
 
+@pytest.mark.parametrize(
+    "time", ["T24:00:00Z", " 10:00:00 UTC", " 10:00 -5", "T10:00:00+25:00", " 9:00"]
+)
+def test_of_a_date_with_an_odd_time_the_day_is_proposed(time: str) -> None:
+    assert "Write 2016-11-30." in only(source(date=f"'2016-11-30{time}'")).message
+
+
 def test_an_address_literal_is_no_problem_here() -> None:
     for url in ("http://127.0.0.1/", "http://0x7f.1/", "'http://[::1]/'", "http://2130706433/"):
         file = source(url=url)

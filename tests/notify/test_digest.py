@@ -91,6 +91,23 @@ def test_a_dead_link_that_no_archive_has_is_not_advised_to_use_its_copy() -> Non
     assert item["next_step"] == "Replace the source."
 
 
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [
+        *((state, "Replace the source.") for state in ("lost", "excluded", "unarchivable")),
+        *((state, "Wait for a copy") for state in ("none", "searching", "queued", "pending")),
+    ],
+)
+def test_a_dead_link_without_a_copy_is_not_advised_to_use_it(state: str, step: str) -> None:
+    [item] = of(notice(archive_state=state, archive_url=None))["items"]
+    assert item["next_step"].startswith(step)
+
+
+def test_of_an_address_no_archive_is_asked_for_no_other_try_is_promised() -> None:
+    [item] = of(notice("archive-failed", archive_state="unarchivable"))["items"]
+    assert "again" not in item["reason_text"]
+
+
 def test_a_hostile_title_and_path_mention_nobody_and_forge_no_line() -> None:
     told = of(
         notice(

@@ -215,11 +215,11 @@ def test_too_many_healthy_citations_are_left_to_csv(monkeypatch):
 CHECK = SimpleNamespace(host_delay=timedelta(seconds=5), strong_days=3, weak_days=30)
 
 
-def sweep(hours: float, unchecked: int = 0, queue: int = 0) -> Any:
+def sweep(hours: float, unchecked: int = 0, queue: int = 0, links: int = 100) -> Any:
     return first_sweep(
         started_at=NOW - timedelta(hours=hours),
         now=NOW,
-        links=100,
+        links=links,
         unchecked=unchecked,
         longest_queue=queue,
         check=CHECK,
@@ -235,6 +235,22 @@ def test_the_first_days_say_when_the_sweep_ends_and_verdicts_are_firm(format_nam
     assert "about 2026-11-24 16:10 UTC" in text
     assert "Nothing is called dead before 2026-11-27 12:00 UTC" in text
     assert "firm from 2026-11-27 22:10 UTC" in text
+
+
+@pytest.mark.parametrize("format_name", ["html", "md"])
+def test_what_no_archive_has_is_said_of_archives_that_are_named(format_name):
+    asked = ("web.archive.org", "timetravel.example")
+    text = made(format_name, a_report(VERDICT_ROWS, archives_asked=asked))
+    assert "Archives asked: web.archive.org, timetravel.example." in text
+    text = made(format_name, a_report(VERDICT_ROWS, archives_asked=()))
+    assert "No archive is asked" in text
+    assert "Archives asked" not in text
+
+
+def test_without_links_there_is_no_first_sweep_and_one_link_is_one():
+    assert sweep(0, links=0) is None
+    text = made("md", a_report([a_row()], first_sweep=sweep(3, links=1)))
+    assert "The first sweep is over, with 1 link looked at." in text
 
 
 def test_the_first_days_end_when_strong_verdicts_can_be_firm():

@@ -124,6 +124,12 @@ def test_rescued_means_dead_and_played_back_and_at_risk_means_alive_without_capt
     assert counts.mending["dead-not-in-file"] == 2
 
 
+def test_a_capture_older_than_its_source_rescues_nothing():
+    dead = a_row(verdict="dead", archive_state="archived", source_date="2020-01-01")
+    assert tally([dead]).counts.rescued == 0
+    assert tally([{**dead, "source_date": "2016-12-02"}]).counts.rescued == 1
+
+
 def test_years_come_oldest_first_and_undated_sources_last():
     rows = [
         a_row(source_date="2016-11", verdict="dead"),

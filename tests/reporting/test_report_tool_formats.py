@@ -120,6 +120,18 @@ def test_sarif_has_rules_levels_places_and_stable_fingerprints():
     assert run["invocations"] == [{"executionSuccessful": True}]
 
 
+def test_results_that_are_alike_in_one_file_are_an_alert_each():
+    twice = {"path": "events/many.json", "name": "missing-date", "level": "note", "message": "?"}
+    problems = [{**twice, "line": line, "position": 1} for line in (4, 9)]
+    other = {**problems[0], "path": "events/other.json"}
+    dead = [a_row(verdict="dead", reason="http-404", line=line) for line in (12, 20)]
+    data = a_report(dead, problems=lambda: iter([*problems, other]))
+    (run,) = json.loads(made("sarif", data))["runs"]
+    prints = [result["partialFingerprints"] for result in run["results"]]
+    ends = [each["primaryLocationLineHash"].partition(":")[2] for each in prints]
+    assert ends == ["1", "2", "1", "2", "1"]
+
+
 def test_sarif_that_was_cut_says_so(monkeypatch):
     monkeypatch.setattr(as_sarif, "MOST_RESULTS", 2)
     (run,) = json.loads(made("sarif", a_project()))["runs"]
@@ -142,6 +154,17 @@ def test_atom_has_an_entry_per_change_with_an_id_that_stays():
     assert entry.findtext(f"{space}id") == "urn:uuid:e8264ead-9652-5b76-ad97-20aaf5471948"
     for name in ("id", "title", "updated"):
         assert feed.findtext(f"{space}{name}")
+
+
+def test_every_entry_of_the_feed_has_its_content_as_rfc_4287_demands():
+    changes = a_project().changes
+    odd = [{**dict(row), "url": "javascript:alert(1)"} for row in changes()]
+    data = a_report([a_row()], changes=lambda: [*changes(), *odd])
+    space = "{http://www.w3.org/2005/Atom}"
+    entries = ElementTree.fromstring(made("atom", data)).findall(f"{space}entry")
+    assert len(entries) == 2 * len(odd) > 0
+    for entry in entries:
+        assert "failing → dead" in str(entry.findtext(f"{space}content"))
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,23 @@ def test_a_capture_older_than_the_source_is_never_a_line_to_paste():
     assert "archive_url:" not in step
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"archive_claim": "missing"}, {"problem": "archive-url-mismatch"}]
+)
+def test_a_capture_older_than_a_living_source_is_never_a_line_to_paste(wrong):
+    written = CAPTURE.replace("20161201080000", "20200101000000")
+    row = a_row(archive_url=CAPTURE, archive_url_in_file=written, source_date="2020-01-01", **wrong)
+    step = next_step(row)
+    assert "older than the source" in step
+    assert "archive_url:" not in step
+
+
+@pytest.mark.parametrize("alive", [None, "2026-11-20T07:00:00Z"])
+def test_of_what_could_not_be_captured_no_absence_is_claimed(alive):
+    step = next_step(no_capture("unarchivable", verdict="dead", last_seen_alive_at=alive))
+    assert step.startswith("The archive could not make a capture: find the document elsewhere")
+
+
 def test_a_bad_claim_is_replaced_and_says_why():
     row = a_row(
         verdict="dead",

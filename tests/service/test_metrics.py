@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -218,3 +219,22 @@ def test_alerts_are_complete_and_named_once():
         assert rule.keys() <= {"alert", "expr", "for", "labels", "annotations"}
         for label in re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]):
             assert label in LABELS
+
+
+@pytest.mark.parametrize("number", [0, 3, 4])
+def test_an_ignored_link_is_left_out_of_every_figure_of_a_report(lived, number):
+    [link] = lived.store.looks.known([number + 1])
+    lived.store.looks.set_ignored(link.link_id, True)
+    report = json.loads("".join(render(lived, "json")))
+    totals, hosts = report["totals"], report["by_host"]
+    assert (totals["links"], len(report["rows"])) == (5, 5)
+    for verdict, count in totals["verdicts"].items():
+        assert sum(host[verdict] for host in hosts) == count
+        assert sum(year[verdict] for year in report["by_year"]) == count
+    assert sum(host["links"] for host in hosts) == 5
+    assert "of 5 links" in "".join(render(lived, "md"))
+    scraped, written = samples(metrics(lived)), samples("".join(render(lived, "prometheus")))
+    for verdict, count in totals["verdicts"].items():
+        key = ("archiver_links", ("verdict", verdict))
+        assert scraped[key] == written[key] == count
+    assert scraped[("archiver_citations",)] == written[("archiver_citations",)] == 5

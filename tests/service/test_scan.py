@@ -139,3 +139,27 @@ async def test_a_changed_claim_is_unchecked_again(many: Place) -> None:
         many.cite(PAGES[0], event="event-0", archive_url=address)
         await scan(desk)
         assert desk.store.database.value(claim, [PAGES[0]]) == "unchecked"
+
+
+async def test_files_that_moved_are_not_accused_of_bearing_their_own_ids(many: Place) -> None:
+    with open_desk(many) as desk:
+        await scan(desk)
+        (many.folder / "events" / "2026").mkdir()
+        for number in range(6):
+            name = f"event-{number}.md"
+            (many.folder / "events" / name).rename(many.folder / "events" / "2026" / name)
+        found = await scan(desk)
+        assert (found.removals.held_back, found.problems) == (6, 0)
+
+
+async def test_other_source_keys_count_for_files_that_have_not_changed(many: Place) -> None:
+    path = many.folder / "events" / "event-0.md"
+    path.write_text(path.read_text(encoding="utf-8").replace("sources:", "references:"), "utf-8")
+    with open_desk(many) as desk:
+        await scan(desk)
+        assert cited(desk) == set(PAGES[1:])
+    many.configure(archive__mode='"off"', events__source_keys='["sources", "references"]')
+    with open_desk(many) as desk:
+        assert (await scan(desk)).read == len(PAGES)
+        assert cited(desk) == set(PAGES)
+        assert (await scan(desk)).read == 0

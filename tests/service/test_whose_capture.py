@@ -9,6 +9,7 @@ from archiver.demo.wayback import Scripted
 from archiver.model import ArchiveState
 from archiver.service.archiving import Archiving
 from archiver.service.claimed import with_nearest_captures
+from archiver.service.desk import Desk
 from archiver.service.on_demand import archive_line
 from archiver.service.scan import scan
 from archiver.service.targets import link_for
@@ -124,3 +125,51 @@ async def test_a_claimed_wall_that_only_the_claim_made_us_play_is_not_proposed_f
         (shown,) = with_nearest_captures(desk, rows)
     assert shown["archive_claim"] == "not-a-capture"
     assert shown["claim_nearest"]["archive_url"] == real
+
+
+async def test_a_new_citation_of_an_archived_page_gets_its_capture_at_once(
+    place: Place, town: Town
+) -> None:
+    url = town.url(NEWS)
+    old = place.cite(url)
+    place.configure(town, archive__mode='"lookup"')
+    with open_desk(place, RehearsalClock(START)) as desk:
+        first = town.archive.add_capture(url, datetime(2016, 12, 1, tzinfo=UTC), body=article(NEWS))
+        await scan(desk)
+        async with Archiving(desk) as archiving:
+            await archiving.work(timedelta(minutes=1))
+            assert archive_columns(desk) == [("archived", first, 1)]
+            asked = len(town.archive.requests)
+            old.rename(old.with_name("moved.md"))
+            place.cite(url, event="another")
+            await scan(desk, accept_removals=True)
+            await archiving.work(timedelta(minutes=1))
+            assert len(town.archive.requests) == asked
+        assert archive_columns(desk) == [("archived", first, 1), ("archived", first, 1)]
+
+
+async def test_a_citation_whose_date_was_mended_gets_another_distance(
+    place: Place, town: Town
+) -> None:
+    url = town.url(NEWS)
+    path = place.cite(url)
+    place.configure(town, archive__mode='"lookup"')
+    with open_desk(place, RehearsalClock(START)) as desk:
+        first = town.archive.add_capture(url, datetime(2016, 12, 1, tzinfo=UTC), body=article(NEWS))
+        await scan(desk)
+        async with Archiving(desk) as archiving:
+            await archiving.work(timedelta(minutes=1))
+            assert archive_columns(desk) == [("archived", first, 1)]
+            mended = path.read_text("utf-8").replace("    date: 2016-11-30", "    date: 2016-11-21")
+            path.write_text(mended, "utf-8")
+            await scan(desk)
+            await archiving.work(timedelta(minutes=1))
+        assert archive_columns(desk) == [("archived", first, 10)]
+
+
+def archive_columns(desk: Desk) -> list[tuple[str, str, int]]:
+    """Return what the report's rows say of captures."""
+    return [
+        (row["archive_state"], row["archive_url"], row["archive_distance_days"])
+        for row in desk.store.queries.source_status()
+    ]

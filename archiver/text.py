@@ -35,3 +35,16 @@ def shown(value: object, limit: int = SHOWN_LIMIT) -> str:
     if not cut.isascii() or not cut.isprintable():
         cut = "".join(_safe(character) for character in cut)
     return cut if len(cut) <= limit else cut[: limit - 1] + "…"
+
+
+# (unit, its seconds, until how many seconds it is the one to say)
+_UNITS = (("minute", 60, 5400), ("hour", 3600, 172_800), ("day", 86_400, float("inf")))
+
+
+def span(seconds: float) -> str:
+    """Say roughly how long something takes: `1 minute`, `90 minutes`, `2 hours`, `3 days`."""
+    if seconds <= 0:
+        return "no time"
+    unit, length = next((unit, length) for unit, length, below in _UNITS if seconds < below)
+    number = max(1, round(seconds / length))
+    return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"

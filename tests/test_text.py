@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.text import SHOWN_LIMIT, shown
+from archiver.text import SHOWN_LIMIT, shown, span
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=400)
 
@@ -63,3 +63,14 @@ def test_showing_twice_changes_nothing_more(text: str) -> None:
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=SHOWN_LIMIT))
 def test_ordinary_text_is_left_alone(text: str) -> None:
     assert shown(text) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        *((0, "no time"), (1, "1 minute"), (90, "2 minutes"), (5399, "90 minutes")),
+        *((5400, "2 hours"), (172_799, "48 hours"), (172_800, "2 days"), (9e8, "10,417 days")),
+    ],
+)
+def test_a_span_is_said_in_one_unit(seconds: float, words: str) -> None:
+    assert span(seconds) == words

@@ -14,6 +14,7 @@ import click
 
 from archiver.cli.common import Application, pass_application
 from archiver.errors import DatabaseUnusable, KeysRefused
+from archiver.text import span
 
 if TYPE_CHECKING:
     from archiver.config import Loaded
@@ -166,16 +167,8 @@ def _summary(result: Pass) -> list[str]:
             " being done."
         )
     else:
-        lines.append(f"{left}; the daemon would need about {_span(result.left_seconds)} for them.")
+        lines.append(f"{left}; the daemon would need about {span(result.left_seconds)} for them.")
     return lines
-
-
-def _span(seconds: int) -> str:
-    if seconds < 5400:
-        return f"{max(1, round(seconds / 60))} minutes" if seconds else "no time"
-    return (
-        f"{round(seconds / 3600)} hours" if seconds < 172800 else f"{round(seconds / 86400)} days"
-    )
 
 
 def _serve(application: Application, desk: Desk, accept_removals: bool) -> int:

@@ -9,6 +9,7 @@ import click
 
 from archiver.cli.common import Application, pass_application
 from archiver.errors import DatabaseUnusable
+from archiver.text import span
 
 
 @click.command()
@@ -106,17 +107,13 @@ def _estimate(backlog: dict[str, Any]) -> str:
     seconds = backlog["estimate_seconds"]
     if not backlog["lookups"] and not backlog["submissions"]:
         return ""
-    return f", {_span(seconds)} at this pace" if seconds is not None else ", never at these limits"
+    return (
+        f", about {span(seconds)} at this pace"
+        if seconds is not None
+        else ", never at these limits"
+    )
 
 
 def _next(runs: dict[str, str | None]) -> str:
     """Write when each duty comes next: its time today or tomorrow is enough, all within a day."""
     return "  ".join(f"{name} {at[11:16] if at else 'now'}" for name, at in runs.items()) + " (UTC)"
-
-
-def _span(seconds: int) -> str:
-    if seconds < 5400:
-        return f"about {max(1, round(seconds / 60))} minutes"
-    if seconds < 172800:
-        return f"about {round(seconds / 3600)} hours"
-    return f"about {round(seconds / 86400)} days"

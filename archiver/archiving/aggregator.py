@@ -130,8 +130,7 @@ def _moment(text: str) -> datetime | None:
     """Read an HTTP date or ISO 8601; None for anything else."""
     for read in (parsedate_to_datetime, datetime.fromisoformat):
         try:
-            moment = read(text)
-            return within_reach(moment)
+            return within_reach(read(text))
         except (ValueError, OverflowError):
             continue
     return None

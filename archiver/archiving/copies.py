@@ -27,6 +27,7 @@ from archiver.archiving.transitions import (
     unarchivable,
 )
 from archiver.archiving.verify import Passed, Verification
+from archiver.clock import CLOCK_TRUST
 from archiver.model import ArchiveState, Capture, Run
 
 CANDIDATES = 3  # reference wayback §9.4.6: on failure the next best, at most three
@@ -237,12 +238,12 @@ def _ripe(capture: Capture, now: datetime, settings: ArchiveLimits) -> datetime:
 
 
 def until_now(captures: Iterable[Capture], now: datetime) -> tuple[Capture, ...]:
-    """Return the captures that can have been made by now, by clocks a day apart at most.
+    """Return the captures that can have been made by now.
 
     Impossible moments exist (reference wayback §3.2): one of the year 9999 would be the newest
     for ever, and never old enough to be verified.
     """
-    return tuple(each for each in captures if each.captured_at <= now + DAY)
+    return tuple(each for each in captures if each.captured_at <= now + CLOCK_TRUST)
 
 
 def is_candidate(record: ArchiveRecord, capture: Capture) -> bool:

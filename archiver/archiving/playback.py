@@ -226,8 +226,7 @@ def _unfinished(
 def memento_datetime(headers: Mapping[str, str]) -> datetime | None:
     """Read `Memento-Datetime` (RFC 7089 §2.1.1); None makes an answer the archive's own."""
     try:
-        moment = parsedate_to_datetime(headers.get("memento-datetime", ""))
-        return within_reach(moment)
+        return within_reach(parsedate_to_datetime(headers.get("memento-datetime", "")))
     except (ValueError, OverflowError):
         return None
 

@@ -11,7 +11,7 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from archiver.clock import to_stamp
+from archiver.clock import CLOCK_TRUST, to_stamp
 from archiver.errors import CannotWork, DatabaseUnusable
 from archiver.service.desk import Desk, log
 from archiver.store import HALF_COPY, Pruned, copy_database, settle_journal, sound
@@ -141,7 +141,7 @@ def _drop_old_copies(directory: Path, database: Path, keep: int, now: datetime) 
     A copy of a time that has not come was made by a clock that was ahead. Taken for the newest,
     it would stay for years, and every real one would be dropped in its stead.
     """
-    ahead = _copy_name(database, now + timedelta(days=1))
+    ahead = _copy_name(database, now + CLOCK_TRUST)
     copies = sorted(daily_copies(directory, database), key=lambda file: file.name < ahead)
     halves = _named(directory, _ours(database, HALF_COPY))
     for file in (*copies[:-keep], *filter(_is_left_behind, halves)):

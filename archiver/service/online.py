@@ -77,8 +77,8 @@ class Watch:
         forgery = await self._forgery_behind(ballots)
         failed = any(one.failed_below_http for one in ballots)
         misled = any(forgery.misled(one.observation) for one in ballots)
-        suspicious = failed or misled or may_have_answered(ballots)
-        suspicious = suspicious or bool(self._desk.settings.check.canaries)
+        asked_always = bool(self._desk.settings.check.canaries)
+        suspicious = failed or misled or asked_always or may_have_answered(ballots)
         canaries = await self._ask(batch, forgery) if suspicious else None
         result = vote(
             ballots,

@@ -21,6 +21,7 @@ from archiver.archiving.pipeline import (
     from_json,
 )
 from archiver.archiving.playback import LOOP, UNREADABLE
+from archiver.archiving.transitions import ONE_DAY
 from archiver.archiving.verify import (
     Passed,
     Verification,
@@ -43,7 +44,6 @@ from archiver.service.work_done import Done
 from archiver.store import ArchiveTask
 from archiver.urls import directory_of
 
-ONE_DAY = timedelta(hours=24)
 # When an archive that gave no answer about a claim is asked about it again: as often as for a
 # capture that was missing once (reference wayback §9.3, V1).
 _CLAIM_AGAIN = timedelta(hours=6)
